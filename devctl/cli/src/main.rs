@@ -1,0 +1,2 @@
+//! The devctl command.
+fn main() {}

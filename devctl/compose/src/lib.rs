@@ -1,0 +1,1 @@
+//! Loads Compose files into a typed project, with the meaning that Docker Compose gives them.

@@ -1,0 +1,1 @@
+//! How things really run: processes, PostgreSQL, RabbitMQ, containers, probes, logs, leases.

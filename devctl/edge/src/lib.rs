@@ -1,0 +1,1 @@
+//! A listener per consumer and provider: hold, swap, faults, capture.

@@ -1,0 +1,1 @@
+//! Contracts: index, stub, verification, reports.
