@@ -1,0 +1,88 @@
+//! Builds: begun when due, whatever the node itself still waits for; overtaken ones are cancelled.
+
+use super::effect::Effect;
+use super::event::{Built, Failure};
+use super::node::{Replace, Wanted};
+use super::notice::NoticeKind;
+use super::state::State;
+use crate::{NodeId, Time};
+
+impl State {
+    pub(super) fn build_if_due(&mut self, id: &NodeId, now: Time, out: &mut Vec<Effect>) {
+        if !self
+            .nodes
+            .get_mut(id)
+            .is_some_and(|node| std::mem::take(&mut node.build.due))
+        {
+            return;
+        }
+        let number = self.number();
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        if let Some((build, _, _)) = node.build.running.take() {
+            out.push(Effect::CancelBuild {
+                node: id.clone(),
+                build,
+            });
+        }
+        node.build.running = Some((number, now, node.build.source.clone()));
+        out.push(Effect::Build {
+            node: id.clone(),
+            build: number,
+        });
+        self.notice(Some(id), NoticeKind::Building, now, out);
+    }
+
+    pub(super) fn on_built(
+        &mut self,
+        id: &NodeId,
+        number: u64,
+        outcome: Result<Built, Failure>,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        let Some((_, since, stamp)) = node.build.running.take_if(|(build, _, _)| *build == number) else {
+            return;
+        };
+        let serving = node.run.as_ref().is_some_and(|run| !run.is_stopping());
+        match outcome {
+            Err(failure) => {
+                if serving {
+                    node.replace = None;
+                } else if node.wanted == Wanted::Up {
+                    node.failure = Some(Failure {
+                        what: format!("build failed: {}", failure.what),
+                        ..failure.clone()
+                    });
+                }
+                self.notice(Some(id), NoticeKind::BuildFailed { failure, serving }, now, out);
+            }
+            Ok(built) => {
+                node.build.stamp = stamp;
+                node.build.span = Some((since, now));
+                let changed = built.artefact.is_none() || built.artefact != node.build.artefact;
+                node.build.artefact = built.artefact;
+                let differs = node
+                    .run
+                    .as_ref()
+                    .is_some_and(|run| run.artefact.is_none() || run.artefact != node.build.artefact);
+                if serving && differs {
+                    node.replace.get_or_insert(Replace {
+                        reason: "built anew".to_owned(),
+                        since,
+                        stop_first: false,
+                    });
+                }
+                self.notice(
+                    Some(id),
+                    NoticeKind::Built {
+                        changed,
+                        took: now - since,
+                    },
+                    now,
+                    out,
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What the engine wants done.
+
+use std::time::Duration;
+
+use super::notice::Notice;
+use crate::NodeId;
+use crate::plan::ContentHash;
+
+/// One thing to do. The daemon's `perform` is the one place that does it, and answers each with exactly one event
+/// (a [`Effect::Notice`], [`Effect::Signal`] and [`Effect::CancelBuild`] need none).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Build a node. Answer: `Built`.
+    Build {
+        /// Which.
+        node: NodeId,
+        /// The build's number.
+        build: u64,
+    },
+    /// A newer build takes its place: its answer is no longer of interest.
+    CancelBuild {
+        /// Which.
+        node: NodeId,
+        /// The build's number.
+        build: u64,
+    },
+    /// Start a run of the node as planned under `hash`. Answer: `Started` or `StartFailed`; later `Exited`.
+    Start {
+        /// Which.
+        node: NodeId,
+        /// The run's number.
+        run: u64,
+        /// Which plan of the node.
+        hash: ContentHash,
+    },
+    /// Test a run's health once. Answer: `Probed`.
+    Probe {
+        /// Which.
+        node: NodeId,
+        /// The run's number.
+        run: u64,
+        /// What it may take.
+        timeout: Duration,
+    },
+    /// End a run: its `pre_stop` hooks, its stop signal, the grace period, then the kill. Answer: `Exited`.
+    Stop {
+        /// Which.
+        node: NodeId,
+        /// The run's number.
+        run: u64,
+        /// How long it may take to end by itself; zero: kill at once.
+        grace: Duration,
+        /// Another run serves already: let requests in flight end first.
+        drain: bool,
+    },
+    /// Send a signal.
+    Signal {
+        /// Which.
+        node: NodeId,
+        /// The run's number.
+        run: u64,
+        /// Its name, with `SIG`.
+        signal: String,
+    },
+    /// Forget a node that has no run: its records, and its data where `volumes`. Answer: `Removed`.
+    Remove {
+        /// Which.
+        node: NodeId,
+        /// Its data as well.
+        volumes: bool,
+    },
+    /// Tell everyone who listens.
+    Notice(Notice),
+}

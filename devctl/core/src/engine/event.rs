@@ -1,0 +1,213 @@
+//! Every reason to wake the engine.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::NodeId;
+use crate::plan::{ContentHash, Plan};
+
+/// What happened. Whatever a driver reports carries the number of the run (or build) that it belongs to, so that a late
+/// word about an old one changes nothing.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The files as they are wanted now.
+    Up(Up),
+    /// start, stop, restart, kill.
+    Act(Act),
+    /// Stop and remove.
+    Down(Down),
+    /// A build ended.
+    Built {
+        /// Whose.
+        node: NodeId,
+        /// The build's number.
+        build: u64,
+        /// What came of it.
+        outcome: Result<Built, Failure>,
+    },
+    /// A run has been started and its `post_start` hooks have run.
+    Started {
+        /// Whose.
+        node: NodeId,
+        /// The run's number.
+        run: u64,
+        /// What the driver knows of it.
+        started: Started,
+    },
+    /// A run could not be started; there is nothing to stop.
+    StartFailed {
+        /// Whose.
+        node: NodeId,
+        /// The run's number.
+        run: u64,
+        /// Why.
+        failure: Failure,
+    },
+    /// A health test ended.
+    Probed {
+        /// Whose.
+        node: NodeId,
+        /// The run's number.
+        run: u64,
+        /// It passed.
+        ok: bool,
+        /// What it said.
+        output: String,
+    },
+    /// A run ended, by itself or because it was told to.
+    Exited {
+        /// Whose.
+        node: NodeId,
+        /// The run's number.
+        run: u64,
+        /// How.
+        exit: Exit,
+    },
+    /// What was left of a node is gone.
+    Removed {
+        /// Which.
+        node: NodeId,
+    },
+    /// The time that [`super::State::next_deadline`] named has come.
+    Tick,
+    /// Take everything down and end; `kill`: without grace.
+    Shutdown {
+        /// Without grace.
+        kill: bool,
+    },
+}
+
+/// What `up` asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Up {
+    /// The files' meaning.
+    pub plan: Plan,
+    /// Which nodes are to run, dependencies included. The others stay as they are.
+    pub scope: Vec<NodeId>,
+    /// Replace also what has not changed.
+    pub force_recreate: bool,
+    /// Replace nothing, even what has changed.
+    pub no_recreate: bool,
+    /// Build even where the sources have not changed.
+    pub build: bool,
+    /// Never build.
+    pub no_build: bool,
+    /// Remove what the files no longer name.
+    pub remove_orphans: bool,
+    /// Plan and create only.
+    pub no_start: bool,
+    /// The state of each built node's sources. A node without one is built each time it is started.
+    pub sources: HashMap<NodeId, String>,
+}
+
+/// start, stop, restart, kill.
+#[derive(Debug, Clone)]
+pub struct Act {
+    /// Which of them.
+    pub verb: Verb,
+    /// Whom.
+    pub nodes: Vec<NodeId>,
+    /// In place of the nodes' own grace period.
+    pub grace: Option<Duration>,
+}
+
+/// What an [`Act`] does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verb {
+    /// Start what is stopped.
+    Start,
+    /// Stop, and keep it.
+    Stop,
+    /// Stop and start again.
+    Restart,
+    /// Send a signal; one that ends a process is not answered by a restart.
+    Kill {
+        /// Its name, with `SIG`.
+        signal: String,
+    },
+}
+
+/// What `down` asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Down {
+    /// Whom; None: everyone.
+    pub nodes: Option<Vec<NodeId>>,
+    /// Their data as well.
+    pub volumes: bool,
+    /// In place of the nodes' own grace period.
+    pub grace: Option<Duration>,
+    /// Without grace.
+    pub kill: bool,
+}
+
+/// A build's result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Built {
+    /// A digest of what it made. None: not known, so it counts as new.
+    pub artefact: Option<ContentHash>,
+}
+
+/// What a driver knows of a run that it has started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Started {
+    /// The main process.
+    pub pid: Option<u32>,
+    /// The identity of the data that it works on; another one than before means that the data is new.
+    pub data: Option<String>,
+    /// What really runs: `PostgreSQL 15.18`.
+    pub version: Option<String>,
+    /// The time that the driver took for what the node itself had to do before it could run: `initdb`, an image's pull.
+    pub prepared: Duration,
+}
+
+/// Why something did not work, in the parts that a person is shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// "failed to start: `nonexistent` was not found".
+    pub what: String,
+    /// The next step.
+    pub help: Option<String>,
+    /// The last lines of output.
+    pub output: Vec<String>,
+}
+
+impl Failure {
+    /// A failure of one line.
+    #[must_use]
+    pub fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// With this status.
+    Code(i32),
+    /// By this signal, named with `SIG`.
+    Signal(String),
+    /// Nobody knows: it ended while no daemon watched.
+    Unknown,
+}
+
+impl Exit {
+    /// Status 0.
+    #[must_use]
+    pub fn success(&self) -> bool {
+        *self == Exit::Code(0)
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exit::Code(code) => write!(out, "exited with {code}"),
+            Exit::Signal(signal) => write!(out, "was ended by {signal}"),
+            Exit::Unknown => out.write_str("ended unseen"),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Why a node is not running. Computed whenever someone asks: the scheduler, `ps`, `why`, the dashboard.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::node::{HealthState, Node, RunPhase, Wanted};
+use super::state::State;
+use crate::plan::{Condition, Dependency};
+use crate::{NodeId, Seconds, Time};
+
+/// One reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hold {
+    /// Nobody wants it.
+    Stopped,
+    /// Its run from before has not ended yet.
+    Ending,
+    /// Its build is under way.
+    Building {
+        /// For how long.
+        since: Duration,
+    },
+    /// It failed, and is not started again unless someone asks.
+    Failed {
+        /// How.
+        why: String,
+    },
+    /// It ended by itself and is started again later.
+    Backoff {
+        /// In how long.
+        left: Duration,
+    },
+    /// A dependency is not yet as it must be.
+    Dependency {
+        /// Which.
+        on: NodeId,
+        /// As it must be.
+        condition: Condition,
+        /// How far it is.
+        state: String,
+    },
+    /// A dependency will not be as it must be.
+    FailedDependency {
+        /// Which.
+        on: NodeId,
+        /// Why not.
+        why: String,
+    },
+}
+
+impl Hold {
+    /// One word for it, stable for scripts.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Hold::Stopped => "stopped",
+            Hold::Ending => "ending",
+            Hold::Building { .. } => "build",
+            Hold::Failed { .. } => "failed",
+            Hold::Backoff { .. } => "backoff",
+            Hold::Dependency { .. } => "dependency",
+            Hold::FailedDependency { .. } => "failed_dependency",
+        }
+    }
+
+    /// The node that it is about, where it is not the held one.
+    #[must_use]
+    pub fn on(&self) -> Option<&NodeId> {
+        match self {
+            Hold::Dependency { on, .. } | Hold::FailedDependency { on, .. } => Some(on),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Hold::Stopped => write!(out, "stopped"),
+            Hold::Ending => write!(out, "the run before has not ended yet"),
+            Hold::Building { since } => write!(out, "building for {}", Seconds(*since)),
+            Hold::Failed { why } => write!(out, "{why}"),
+            Hold::Backoff { left } => write!(out, "starting again in {}", Seconds(*left)),
+            Hold::Dependency { on, state, .. } => write!(out, "waiting for {on} ({state})"),
+            Hold::FailedDependency { on, why } => write!(out, "needs {on}, which {why}"),
+        }
+    }
+}
+
+/// What a dependency lets happen.
+enum Met {
+    Yes,
+    Not(String),
+    Never(String),
+}
+
+impl State {
+    /// The first reason why the node has no run. None: it may start now (or runs).
+    #[must_use]
+    pub fn hold(&self, id: &NodeId, now: Time) -> Option<Hold> {
+        let node = self.nodes.get(id)?;
+        self.own_hold(node, now)
+            .or_else(|| self.dependency_holds(node, now).next())
+    }
+
+    /// Every reason, the node's own first; what will never come stands before what is still awaited.
+    #[must_use]
+    pub fn holds(&self, id: &NodeId, now: Time) -> Vec<Hold> {
+        let Some(node) = self.nodes.get(id) else {
+            return Vec::new();
+        };
+        self.own_hold(node, now)
+            .into_iter()
+            .chain(self.dependency_holds(node, now))
+            .collect()
+    }
+
+    fn own_hold(&self, node: &Node, now: Time) -> Option<Hold> {
+        if node.wanted != Wanted::Up {
+            return Some(Hold::Stopped);
+        }
+        if let Some(failure) = &node.failure {
+            return Some(Hold::Failed {
+                why: failure.what.clone(),
+            });
+        }
+        if let Some((_, since, _)) = node.build.running {
+            return Some(Hold::Building { since: now - since });
+        }
+        if node.build.due {
+            return Some(Hold::Building { since: Duration::ZERO });
+        }
+        if !node.leaving.is_empty() && node.run.is_none() {
+            return Some(Hold::Ending);
+        }
+        node.not_before
+            .filter(|at| *at > now)
+            .map(|at| Hold::Backoff { left: at - now })
+    }
+
+    /// What the node waits for of others.
+    pub(super) fn dependency_holds<'a>(&'a self, node: &'a Node, now: Time) -> impl Iterator<Item = Hold> + 'a {
+        let mut awaited = Vec::new();
+        let mut never = Vec::new();
+        for dep in &node.plan.dependencies {
+            match self.met(dep, now) {
+                Met::Yes => {}
+                Met::Not(state) => {
+                    awaited.push(Hold::Dependency {
+                        on: dep.on.clone(),
+                        condition: dep.condition,
+                        state,
+                    });
+                }
+                Met::Never(_) if !dep.required => {}
+                Met::Never(why) => never.push(Hold::FailedDependency {
+                    on: dep.on.clone(),
+                    why,
+                }),
+            }
+        }
+        never.into_iter().chain(awaited)
+    }
+
+    fn met(&self, dep: &Dependency, now: Time) -> Met {
+        let Some(on) = self.nodes.get(&dep.on) else {
+            return Met::Never("is not part of the project".to_owned());
+        };
+        if on.completed.is_some() {
+            return match dep.condition {
+                Condition::Started | Condition::Completed => Met::Yes,
+                Condition::Healthy => Met::Never("has completed, and so cannot be healthy".to_owned()),
+            };
+        }
+        // A run that is about to be replaced is not the one that was asked for.
+        let stays = on.replace.is_none() && on.next.is_none();
+        if let Some(run) = &on.run
+            && run.phase == RunPhase::Running
+        {
+            let met = match dep.condition {
+                Condition::Started => true,
+                Condition::Healthy => run.health.state == HealthState::Healthy,
+                Condition::Completed => false,
+            };
+            if met && stays {
+                return Met::Yes;
+            }
+            if dep.condition == Condition::Healthy && run.health.state == HealthState::Unhealthy {
+                return Met::Never(match run.health.output.lines().last() {
+                    Some(line) => format!("is not healthy: {line}"),
+                    None => "is not healthy".to_owned(),
+                });
+            }
+        }
+        if on.wanted != Wanted::Up {
+            return Met::Never("is stopped".to_owned());
+        }
+        if on.run.is_none() {
+            if let Some(failure) = &on.failure {
+                return Met::Never(failure.what.clone());
+            }
+            if let Some(Hold::FailedDependency { on, why }) = self
+                .dependency_holds(on, now)
+                .find(|hold| matches!(hold, Hold::FailedDependency { .. }))
+            {
+                return Met::Never(format!("needs {on}, which {why}"));
+            }
+        }
+        Met::Not(self.progress(on, now))
+    }
+
+    /// How far a node is, for those who wait for it: `starting, 0.4 s of 60 s`.
+    fn progress(&self, node: &Node, now: Time) -> String {
+        let status = self.status(&node.plan.id, now);
+        match (&node.run, &node.plan.health) {
+            (Some(run), Some(test)) if run.health.state == HealthState::Starting && !run.is_stopping() => {
+                let since = now - run.started.unwrap_or(run.issued);
+                format!("starting, {} of {}", Seconds(since), Seconds(test.budget()))
+            }
+            (Some(run), _) if run.phase == RunPhase::Running && node.replace.is_some() => {
+                "about to be replaced".to_owned()
+            }
+            (Some(run), _) if run.phase == RunPhase::Running => {
+                format!("running for {}", Seconds(now - run.started.unwrap_or(run.issued)))
+            }
+            _ => match self.hold(&node.plan.id, now) {
+                Some(Hold::Building { since }) => format!("building, {}", Seconds(since)),
+                Some(Hold::Backoff { left }) => format!("starts again in {}", Seconds(left)),
+                _ => status.to_string(),
+            },
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The engine: told what happened and what time it is, it returns what to do.
+//!
+//! [`State::step`] is the only way to change it. Whatever it knows can be asked for: [`State::hold`] says why a node
+//! does not run, and the scheduler, `ps`, `why` and the dashboard all ask that same question.
+
+mod build;
+mod critical;
+mod effect;
+mod event;
+mod health;
+mod hold;
+mod node;
+mod notice;
+mod request;
+mod restart;
+mod run;
+mod schedule;
+mod state;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+pub use critical::{CriticalPath, Phase, Step};
+pub use effect::Effect;
+pub use event::{Act, Built, Down, Event, Exit, Failure, Started, Up, Verb};
+pub use health::pace;
+pub use hold::Hold;
+pub use node::{Completion, Ended, Health, HealthState, Node, Run, RunPhase, Wanted};
+pub use notice::{Level, Notice, NoticeKind};
+pub use state::{Serving, State, Status};
+pub use verdict::Verdict;

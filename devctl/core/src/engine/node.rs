@@ -1,0 +1,283 @@
+//! What the engine remembers of a node. Plain data; whatever can be computed from it is not stored.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::event::{Exit, Failure};
+use crate::plan::{ContentHash, NodePlan};
+use crate::{NodeId, Time};
+
+/// One node.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// As it is wanted now.
+    pub plan: NodePlan,
+    /// Whether it is wanted.
+    pub wanted: Wanted,
+    /// The files no longer name it.
+    pub orphan: bool,
+    /// The run that serves, or that is on its way.
+    pub run: Option<Run>,
+    /// The run that is to take the place of `run`, on its way.
+    pub next: Option<Run>,
+    /// Runs that no longer serve and have not ended yet.
+    pub leaving: Vec<Run>,
+    /// Why `run` is to be replaced.
+    pub replace: Option<Replace>,
+    /// Where its build stands.
+    pub build: Build,
+    /// How the last run ended.
+    pub last: Option<Ended>,
+    /// Why it will not be started until someone asks again.
+    pub failure: Option<Failure>,
+    /// Not to be started before this time: back-off.
+    pub not_before: Option<Time>,
+    /// Exits by itself in a row.
+    pub crashes: u32,
+    /// Restarts since it was last asked for.
+    pub restarts: u32,
+    /// What a job has done before.
+    pub completion: Option<Completion>,
+    /// The completion holds for the data of now.
+    pub completed: Option<Time>,
+    /// The run that completed, where this daemon has seen it.
+    pub done: Option<Run>,
+    /// In place of the plan's grace period, for this stop.
+    pub grace: Option<Duration>,
+    /// Since when it is wanted.
+    pub asked: Time,
+    /// It has been told that a dependency will not come.
+    pub blocked: bool,
+}
+
+/// Whether a node is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Running, or completed.
+    Up,
+    /// Not running; its records stay.
+    Down,
+    /// Not there at all.
+    Gone {
+        /// Its data neither.
+        volumes: bool,
+    },
+}
+
+/// Why and since when a run is to be replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replace {
+    /// For the notice: "`compose.yaml` changed: environment".
+    pub reason: String,
+    /// When it was noticed.
+    pub since: Time,
+    /// Stop first, whatever the plan's swap says.
+    pub stop_first: bool,
+}
+
+/// One start of the node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Counts up over the engine's life.
+    pub number: u64,
+    /// How far it is.
+    pub phase: RunPhase,
+    /// The plan that it was started from.
+    pub hash: ContentHash,
+    /// What was built for it.
+    pub artefact: Option<ContentHash>,
+    /// When the engine asked for it.
+    pub issued: Time,
+    /// What it had waited for last.
+    pub gate: Gate,
+    /// When the driver had started it.
+    pub started: Option<Time>,
+    /// How much of the time before that was the node's own work.
+    pub prepared: Duration,
+    /// When it became ready.
+    pub ready: Option<Time>,
+    /// Its main process.
+    pub pid: Option<u32>,
+    /// The data it works on.
+    pub data: Option<String>,
+    /// What really runs.
+    pub version: Option<String>,
+    /// Its health.
+    pub health: Health,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunPhase {
+    /// The driver is at it.
+    Starting,
+    /// It runs.
+    Running,
+    /// It was told to end.
+    Stopping {
+        /// When.
+        since: Time,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a run had waited for last; the critical path is made of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gate {
+    /// Nothing but being asked for.
+    Asked(Time),
+    /// A dependency.
+    Dependency(NodeId, Time),
+    /// Its build, from and to.
+    Build(Time, Time),
+    /// The run before it, which had to end first; or the back-off.
+    Before(Time),
+}
+
+impl Gate {
+    /// When it opened.
+    #[must_use]
+    pub fn at(&self) -> Time {
+        match self {
+            Gate::Asked(at) | Gate::Dependency(_, at) | Gate::Build(_, at) | Gate::Before(at) => *at,
+        }
+    }
+}
+
+/// A run's health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// As known from the last test.
+    pub state: HealthState,
+    /// Since when its tests fail without a break.
+    pub failing_since: Option<Time>,
+    /// When to test next. None: a test is under way, or there is none.
+    pub next: Option<Time>,
+    /// What the last failed test said.
+    pub output: String,
+    /// When the last failed test ended: readiness came no earlier.
+    pub last_failure: Option<Time>,
+}
+
+/// What the tests say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthState {
+    /// None has passed yet.
+    Starting,
+    /// The last one passed, or the failures since are within the budget; also where there is no test.
+    Healthy,
+    /// They fail beyond the budget.
+    Unhealthy,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Its number.
+    pub run: u64,
+    /// How.
+    pub exit: Exit,
+    /// When.
+    pub at: Time,
+    /// It was told to.
+    pub asked: bool,
+}
+
+/// Where a node's build stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Build {
+    /// It is to be built before the next run.
+    pub due: bool,
+    /// The build under way: its number, when it began, the state of the sources then.
+    pub running: Option<(u64, Time, Option<String>)>,
+    /// The sources' state at the last good build.
+    pub stamp: Option<String>,
+    /// What the last good build made.
+    pub artefact: Option<ContentHash>,
+    /// The last good build, from and to.
+    pub span: Option<(Time, Time)>,
+    /// The sources' state as last seen.
+    pub source: Option<String>,
+}
+
+/// What a job has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// The plan that it was run from.
+    pub hash: ContentHash,
+    /// What was built for it.
+    pub artefact: Option<ContentHash>,
+    /// The data of everything that it depends on.
+    pub inputs: BTreeMap<String, String>,
+}
+
+impl Node {
+    pub(super) fn new(plan: NodePlan, now: Time) -> Self {
+        Self {
+            plan,
+            wanted: Wanted::Down,
+            orphan: false,
+            run: None,
+            next: None,
+            leaving: Vec::new(),
+            replace: None,
+            build: Build::default(),
+            last: None,
+            failure: None,
+            not_before: None,
+            crashes: 0,
+            restarts: 0,
+            completion: None,
+            completed: None,
+            done: None,
+            grace: None,
+            asked: now,
+            blocked: false,
+        }
+    }
+
+    /// No run of any kind is there.
+    #[must_use]
+    pub fn quiet(&self) -> bool {
+        self.run.is_none() && self.next.is_none() && self.leaving.is_empty()
+    }
+
+    /// The run with this number, wherever it stands.
+    #[must_use]
+    pub fn find(&self, number: u64) -> Option<&Run> {
+        self.run
+            .iter()
+            .chain(&self.next)
+            .chain(&self.leaving)
+            .find(|run| run.number == number)
+    }
+
+    pub(super) fn find_mut(&mut self, number: u64) -> Option<&mut Run> {
+        self.run
+            .iter_mut()
+            .chain(&mut self.next)
+            .chain(&mut self.leaving)
+            .find(|run| run.number == number)
+    }
+
+    /// How long a run of it may take to end.
+    #[must_use]
+    pub fn stop_grace(&self) -> Duration {
+        self.grace.unwrap_or(self.plan.stop_grace)
+    }
+}
+
+impl Run {
+    /// It runs, and its health test (if any) passes.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.phase == RunPhase::Running && self.health.state == HealthState::Healthy
+    }
+
+    /// It was told to end.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        matches!(self.phase, RunPhase::Stopping { .. })
+    }
+}

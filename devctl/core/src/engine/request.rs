@@ -1,0 +1,237 @@
+//! What people ask for: up, down, start, stop, restart, kill, shutdown.
+
+use std::time::Duration;
+
+use super::effect::Effect;
+use super::event::{Act, Down, Up, Verb};
+use super::node::{Node, Replace, Wanted};
+use super::notice::NoticeKind;
+use super::state::State;
+use crate::plan::{Action, changes};
+use crate::{NodeId, Time};
+
+impl State {
+    /// The plan is compared with what is there; a first start is a comparison with nothing.
+    pub(super) fn on_up(&mut self, up: Up, now: Time, out: &mut Vec<Effect>) {
+        self.closing = false;
+        let changes = changes(&up, self);
+        for (id, plan) in &up.plan.nodes {
+            let in_scope = up.scope.contains(id);
+            let node = self
+                .nodes
+                .entry(id.clone())
+                .or_insert_with(|| Node::new(plan.clone(), now));
+            node.orphan = false;
+            // A run keeps the plan that it was started from until somebody asks for it by name.
+            if (in_scope && !up.no_recreate) || node.quiet() {
+                node.plan = plan.clone();
+            }
+            if matches!(node.wanted, Wanted::Gone { .. }) {
+                node.wanted = Wanted::Down;
+                node.blocked = false;
+            }
+        }
+        for (id, node) in &mut self.nodes {
+            if !up.plan.nodes.contains_key(id) {
+                node.orphan = true;
+                if up.remove_orphans {
+                    node.wanted = Wanted::Gone { volumes: false };
+                }
+            }
+        }
+        self.nodes
+            .sort_by_cached_key(|id, _| up.plan.nodes.get_index_of(id).unwrap_or(usize::MAX));
+        self.index_dependents();
+        for change in changes {
+            let (id, reason) = (change.node, change.reason);
+            match change.action {
+                Action::Create | Action::Start | Action::RunAgain | Action::Keep | Action::Build => {
+                    self.want(&id, &up, now);
+                }
+                Action::Recreate => {
+                    self.want(&id, &up, now);
+                    if let Some(node) = self.nodes.get_mut(&id) {
+                        node.replace = Some(Replace {
+                            reason: reason.clone(),
+                            since: now,
+                            stop_first: false,
+                        });
+                        node.completion = None;
+                    }
+                }
+                Action::Remove | Action::Orphan => {}
+            }
+            if change.action != Action::Keep {
+                self.notice(
+                    Some(&id),
+                    NoticeKind::Planned {
+                        action: change.action,
+                        reason,
+                    },
+                    now,
+                    out,
+                );
+            }
+        }
+    }
+
+    fn want(&mut self, id: &NodeId, up: &Up, now: Time) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        if up.no_start {
+            return;
+        }
+        if node.run.is_none() || node.wanted != Wanted::Up {
+            node.asked = now;
+        }
+        node.ask_again();
+        if up.force_recreate {
+            node.completion = None;
+        }
+        // A completion is looked at again once everything that it depends on is there.
+        node.completed = None;
+        if node.plan.builds && !up.no_build {
+            let source = up.sources.get(id).cloned();
+            let stale = node.build.artefact.is_none() || source.is_none() || source != node.build.stamp;
+            // Without a known source state a build is due only where a run is.
+            let due = up.build || (stale && (source.is_some() || node.run.is_none()));
+            node.build.source = source;
+            node.build.due = due;
+        }
+    }
+
+    pub(super) fn on_act(&mut self, act: Act, now: Time, out: &mut Vec<Effect>) {
+        for id in &act.nodes {
+            let Some(node) = self.nodes.get_mut(id) else { continue };
+            node.grace = act.grace;
+            match &act.verb {
+                Verb::Start => {
+                    if node.run.is_none() {
+                        node.asked = now;
+                    }
+                    node.completed = None;
+                    node.ask_again();
+                }
+                Verb::Stop => node.wanted = Wanted::Down,
+                Verb::Restart => {
+                    let running = node.run.is_some();
+                    node.ask_again();
+                    node.completed = None;
+                    node.completion = None;
+                    node.asked = now;
+                    if running {
+                        let reason = "asked to restart".to_owned();
+                        node.replace = Some(Replace {
+                            reason,
+                            since: now,
+                            stop_first: true,
+                        });
+                    }
+                }
+                Verb::Kill { signal } => {
+                    let runs: Vec<u64> = node.run.iter().chain(&node.next).map(|run| run.number).collect();
+                    if !runs.is_empty() && ends_a_process(signal) {
+                        node.wanted = Wanted::Down;
+                    }
+                    for run in runs {
+                        out.push(Effect::Signal {
+                            node: id.clone(),
+                            run,
+                            signal: signal.clone(),
+                        });
+                    }
+                    if ends_a_process(signal) {
+                        self.expect_end(id, signal, now, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A killed run is on its way out, without another signal being sent.
+    fn expect_end(&mut self, id: &NodeId, signal: &str, now: Time, out: &mut Vec<Effect>) {
+        let reason = format!("asked to send {signal}");
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        if let Some(run) = &mut node.run {
+            run.phase = super::RunPhase::Stopping {
+                since: now,
+                reason: reason.clone(),
+            };
+            run.health.next = None;
+            self.notice(Some(id), NoticeKind::Stopping { reason }, now, out);
+        }
+    }
+
+    pub(super) fn on_down(&mut self, down: Down, now: Time, out: &mut Vec<Effect>) {
+        let ids: Vec<NodeId> = match down.nodes {
+            Some(ids) => ids,
+            None => self.nodes.keys().cloned().collect(),
+        };
+        for id in &ids {
+            let Some(node) = self.nodes.get_mut(id) else { continue };
+            node.wanted = Wanted::Gone { volumes: down.volumes };
+            node.blocked = false;
+            node.grace = down.grace;
+        }
+        if down.kill {
+            self.kill_all(&ids, now, out);
+        }
+    }
+
+    pub(super) fn on_shutdown(&mut self, kill: bool, now: Time, out: &mut Vec<Effect>) {
+        self.closing = true;
+        let ids: Vec<NodeId> = self.nodes.keys().cloned().collect();
+        for node in self.nodes.values_mut() {
+            if node.wanted == Wanted::Up {
+                node.wanted = Wanted::Down;
+            }
+        }
+        if kill {
+            self.kill_all(&ids, now, out);
+        }
+    }
+
+    /// Everyone at once: nobody is waited for, and those on their way out are killed too.
+    fn kill_all(&mut self, ids: &[NodeId], now: Time, out: &mut Vec<Effect>) {
+        for id in ids {
+            let Some(node) = self.nodes.get_mut(id) else { continue };
+            node.grace = Some(Duration::ZERO);
+            let runs: Vec<u64> = node
+                .run
+                .iter()
+                .chain(&node.next)
+                .chain(&node.leaving)
+                .map(|run| run.number)
+                .collect();
+            for run in runs {
+                self.stop_run(id, run, Duration::ZERO, "killed", now, out);
+            }
+        }
+    }
+
+    pub(super) fn on_removed(&mut self, id: &NodeId) {
+        let gone = self
+            .nodes
+            .get(id)
+            .is_some_and(|node| matches!(node.wanted, Wanted::Gone { .. }) && node.quiet());
+        if gone {
+            self.nodes.shift_remove(id);
+            self.index_dependents();
+        }
+    }
+}
+
+impl Node {
+    /// Somebody asked: whatever went wrong before is forgotten.
+    fn ask_again(&mut self) {
+        self.wanted = Wanted::Up;
+        self.failure = None;
+        self.not_before = None;
+        self.crashes = 0;
+        self.restarts = 0;
+        self.blocked = false;
+    }
+}
+
+fn ends_a_process(signal: &str) -> bool {
+    matches!(signal, "SIGKILL" | "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGABRT")
+}

@@ -1,0 +1,115 @@
+use super::*;
+use crate::engine::Verdict;
+use crate::plan::Condition::Healthy;
+
+fn changed(nodes: &[NodePlan], source: &str) -> Event {
+    let mut up = up(nodes);
+    for stamp in up.sources.values_mut() {
+        source.clone_into(stamp);
+    }
+    Event::Up(up)
+}
+
+#[test]
+fn a_build_runs_while_the_node_waits_for_others() {
+    let mut story = Story::new();
+    story.up(&[node("api").built().needs("db", Healthy), node("db").tested()]);
+    assert_eq!(
+        story.why("api"),
+        "building for 0 s; waiting for db (starting, 0 s of 30 s)"
+    );
+    story.built("api", "x1");
+    story.ready("db");
+    insta::assert_snapshot!(story.told(), @r"
+     0.00 up
+      | api create
+      | db create
+      build api #1
+      | api building
+      | db starting
+      start db #2
+     0.00 api build #1 made x1
+      | api built in 0 s
+     0.00 db #2 started
+      | db started
+      probe db #2
+     0.00 db #2 test passed
+      | db ready after 0 s
+      | api starting
+      start api #3
+    ");
+}
+
+#[test]
+fn unchanged_sources_are_not_built_and_an_equal_product_replaces_nothing() {
+    let mut story = Story::new();
+    let nodes = [node("api").built()];
+    story.up(&nodes);
+    story.built("api", "x1");
+    story.started("api");
+    story.told();
+    story.up(&nodes);
+    story.step("up with a comment changed", changed(&nodes, "s2"));
+    story.built("api", "x1");
+    story.step("up with code changed", changed(&nodes, "s3"));
+    story.built("api", "x2");
+    insta::assert_snapshot!(story.told(), @r"
+     0.00 up
+     0.00 up with a comment changed
+      | api build: its sources have changed
+      build api #3
+      | api building
+     0.00 api build #3 made x1
+      | api built in 0 s, nothing changed
+     0.00 up with code changed
+      | api build: its sources have changed
+      build api #4
+      | api building
+     0.00 api build #4 made x2
+      | api built in 0 s
+      stop api #2 within 10 s
+      | api stopping: built anew
+    ");
+}
+
+#[test]
+fn a_failed_build_keeps_the_old_run() {
+    let mut story = Story::new();
+    let nodes = [node("api").built()];
+    story.up(&nodes);
+    story.built("api", "x1");
+    story.started("api");
+    story.step("edited", changed(&nodes, "s2"));
+    story.told();
+    story.build_failed("api");
+    insta::assert_snapshot!(story.told(), @r"
+     0.00 api build #3 failed
+      | api build failed, the run from before still serves: `cargo build` exited with 101
+    ");
+    assert_eq!(story.state.verdict(&["api".into()], story.now), Verdict::Ready);
+}
+
+#[test]
+fn a_failed_first_build_is_tried_again_when_asked() {
+    let mut story = Story::new();
+    let nodes = [node("api").built()];
+    story.up(&nodes);
+    story.build_failed("api");
+    assert!(matches!(
+        story.state.verdict(&["api".into()], story.now),
+        Verdict::Failed(_)
+    ));
+    story.told();
+    story.up(&nodes);
+    assert!(story.told().contains("build api"));
+}
+
+#[test]
+fn an_overtaken_build_is_cancelled() {
+    let mut story = Story::new();
+    let nodes = [node("api").built()];
+    story.up(&nodes);
+    story.told();
+    story.step("edited meanwhile", changed(&nodes, "s2"));
+    assert!(story.told().contains("cancel build api #1"));
+}
