@@ -8,6 +8,8 @@
 //! | templates | root: `/var/cache/devctl`; else `$XDG_CACHE_HOME/devctl` | shared by all projects |
 //! | leases | beside the data of all projects | one file for a user |
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::user::UserId;
@@ -90,9 +92,27 @@ pub fn check_socket_path(_path: &Path) -> Result<(), DirsError> {
     todo!()
 }
 
-/// The first directory on the way to `path` that `user` may not enter. `None`: the way is free.
-pub fn closed_to(_user: &UserId, _path: &Path) -> Option<PathBuf> {
-    todo!()
+/// The first directory on the way to `path` that `user` may not enter. `None`: the way is free, as far as it exists.
+pub fn closed_to(user: &UserId, path: &Path) -> Option<PathBuf> {
+    let mut way: Vec<&Path> = path.ancestors().collect();
+    way.reverse();
+    way.into_iter()
+        .find(|dir| fs::metadata(dir).is_ok_and(|data| data.is_dir() && !permits(user, &data, 0o1)))
+        .map(Path::to_owned)
+}
+
+/// Whether `user` has a permission (1: execute or enter, 2: write, 4: read). Supplementary groups are dropped at a spawn and do not count.
+pub(crate) fn permits(user: &UserId, data: &fs::Metadata, bit: u32) -> bool {
+    let mode = data.mode();
+    if user.uid == 0 {
+        return data.is_dir() || mode & 0o111 != 0 || bit != 0o1;
+    }
+    let shift = match (data.uid() == user.uid, data.gid() == user.gid) {
+        (true, _) => 6,
+        (false, true) => 3,
+        (false, false) => 0,
+    };
+    mode >> shift & bit == bit
 }
 
 /// Whether an error says that the disk (or the user's quota) is full.

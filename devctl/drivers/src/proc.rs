@@ -52,6 +52,20 @@ impl ProcessId {
     }
 }
 
+#[cfg(test)]
+impl ProcessId {
+    /// Waits for its death, which follows SIGKILL in its own time. Fails the test when it does not come.
+    pub(crate) async fn gone(self) {
+        for _ in 0..5000 {
+            if !self.is_alive() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        panic!("{self:?} is still there");
+    }
+}
+
 /// Reads one row of the process table.
 pub fn stat(pid: i32) -> Option<Stat> {
     parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)

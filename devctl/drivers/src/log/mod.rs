@@ -4,8 +4,22 @@
 //! woken by the writer and reads on from where it was, so that a slow one misses nothing and holds up nobody.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
+
+mod format;
+mod reader;
+mod redact;
+mod segments;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use reader::Follow;
+pub use redact::Redaction;
+pub use writer::{Lost, RunLog, Sink};
 
 /// Which way a line came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,7 +45,7 @@ pub struct Record {
     pub stream: Stream,
     /// The line without its end. Any bytes but a newline.
     pub bytes: Vec<u8>,
-    /// `true`: the line goes on in this node's next record of the same stream (lines longer than 64 KiB).
+    /// `true`: the line goes on in this run's next record of the same stream (lines longer than 64 KiB).
     pub continues: bool,
 }
 
@@ -56,18 +70,6 @@ impl Default for Retention {
     }
 }
 
-/// All logs of a project: a directory with one directory per node.
-#[derive(Clone, Debug)]
-pub struct LogStore {
-    root: PathBuf,
-}
-
-/// Where one run writes. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct RunLog {
-    node: String,
-}
-
 /// What to read.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
@@ -79,7 +81,7 @@ pub struct Query {
     pub since: Option<Timestamp>,
     /// Nothing newer.
     pub until: Option<Timestamp>,
-    /// The last so many (matching) lines of each node.
+    /// The last so many (matching) lines of each node. While following: of what was there before.
     pub tail: Option<usize>,
     /// Only lines that match.
     pub grep: Option<regex::bytes::Regex>,
@@ -87,32 +89,35 @@ pub struct Query {
     pub streams: Vec<Stream>,
 }
 
-/// Secrets that are replaced by `***` before anything is stored.
-#[derive(Clone, Debug, Default)]
-pub struct Redaction {}
+/// All logs of a project: a directory with one directory per node. Cheap to clone; clones wake each other's followers.
+#[derive(Clone, Debug)]
+pub struct LogStore {
+    root: PathBuf,
+    retention: Retention,
+    changed: Arc<watch::Sender<Change>>,
+}
 
-impl Redaction {
-    /// Replaces each of these wherever it appears. Each line of a secret of several lines counts by itself; one of fewer than
-    /// four characters would blot out everything and is left alone.
-    pub fn new<S: AsRef<str>>(_secrets: impl IntoIterator<Item = S>) -> Self {
-        todo!()
-    }
-
-    /// `text` without the secrets.
-    pub fn apply<'a>(&self, _text: &'a [u8]) -> std::borrow::Cow<'a, [u8]> {
-        todo!()
-    }
+/// What followers are told: how many files were begun, and how many writes there were.
+#[derive(Clone, Copy, Debug, Default)]
+struct Change {
+    files: u64,
+    writes: u64,
 }
 
 impl LogStore {
     /// The logs under this directory (normally `.devctl/logs`), which need not exist yet. Touches nothing.
-    pub fn new(_root: &Path, _retention: Retention) -> Self {
-        todo!()
+    pub fn new(root: &Path, retention: Retention) -> Self {
+        Self {
+            root: root.to_owned(),
+            retention,
+            changed: Arc::new(watch::Sender::new(Change::default())),
+        }
     }
 
     /// A log for one run, to be written. Its file is made with the first line.
-    pub fn run(&self, _node: &str, _run: u64, _redaction: Redaction) -> RunLog {
-        todo!()
+    pub fn run(&self, node: &str, run: u64, redaction: Redaction) -> RunLog {
+        let dir = segments::dir_of(&self.root, node);
+        RunLog::new(node, run, dir, self.retention, redaction, self.changed.clone())
     }
 
     /// The nodes that have a log.
@@ -120,68 +125,28 @@ impl LogStore {
     /// # Errors
     /// Where the directory is there and cannot be read.
     pub fn nodes(&self) -> std::io::Result<Vec<String>> {
-        todo!()
+        segments::nodes(&self.root)
     }
 
     /// The highest run number of a node that has a log, so that a restarted daemon counts on.
-    pub fn last_run(&self, _node: &str) -> Option<u64> {
-        todo!()
+    pub fn last_run(&self, node: &str) -> Option<u64> {
+        segments::list(&segments::dir_of(&self.root, node))
+            .last()
+            .map(|segment| segment.run)
     }
 
     /// Reads what is there, several nodes merged by time.
-    pub fn read(&self, _query: &Query) -> Follow {
-        todo!()
+    pub fn read(&self, query: &Query) -> Follow {
+        Follow::new(self.root.clone(), query.clone(), None)
     }
 
-    /// Reads what is there, and then goes on as it is written. Only for the process that writes.
-    pub fn follow(&self, _query: &Query) -> Follow {
-        todo!()
+    /// Reads what is there, and then goes on as it is written. Only in the process that writes.
+    pub fn follow(&self, query: &Query) -> Follow {
+        Follow::new(self.root.clone(), query.clone(), Some(self.changed.subscribe()))
     }
 
     /// Where the logs are.
     pub fn root(&self) -> &Path {
         &self.root
-    }
-}
-
-impl RunLog {
-    /// A log that keeps nothing.
-    pub fn discard() -> Self {
-        todo!()
-    }
-
-    /// Writes one line (or several: each becomes a record). Never fails: what cannot be stored is counted, see [`RunLog::lost`].
-    pub fn line(&self, _stream: Stream, _text: &[u8]) {
-        todo!()
-    }
-
-    /// What could not be stored, and why: `None` while all is well.
-    pub fn lost(&self) -> Option<Lost> {
-        todo!()
-    }
-
-    /// The node that it is of.
-    pub fn node(&self) -> &str {
-        &self.node
-    }
-}
-
-/// Lines that could not be stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// How many records.
-    pub records: u64,
-    /// Why the latest was lost, such as `no space left on device`.
-    pub reason: String,
-}
-
-/// Records of a query, in order of time.
-#[derive(Debug)]
-pub struct Follow {}
-
-impl Follow {
-    /// The next record: `None` at the end of what is there (a [`LogStore::read`]), never while following. Cancel-safe.
-    pub async fn next(&mut self) -> Option<Record> {
-        todo!()
     }
 }

@@ -4,18 +4,32 @@
 //! handle is cheap to clone; a task of its own reaps the process, so no zombie stays, whoever waits or not.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tokio::process::ChildStdin;
+use tokio::sync::watch;
 
-use crate::log::RunLog;
+use crate::log::{RunLog, Stream};
 pub use crate::proc::ProcessId;
 use crate::user::UserId;
 
+mod error;
+mod lookup;
+pub(crate) mod pump;
+pub(crate) mod start;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use error::SpawnError;
+pub use lookup::find_program;
+
 /// What to start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessSpec {
     /// A path, or a name that is looked up in the `PATH` of [`ProcessSpec::env`]. A relative path counts from [`ProcessSpec::dir`].
     pub program: String,
@@ -55,112 +69,110 @@ pub enum Exit {
 impl Exit {
     /// Whether it ended with status 0.
     pub fn success(self) -> bool {
-        todo!()
+        self == Self::Code(0)
     }
 }
 
-/// The environment variable that, where a spec sets it, marks every descendant, so that those that left the group and
-/// lost their parent are found too.
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "status {code}"),
+            Self::Signal(number) => match Signal::try_from(*number) {
+                Ok(signal) => f.write_str(signal.as_str()),
+                Err(_) => write!(f, "signal {number}"),
+            },
+        }
+    }
+}
+
+/// The environment variable that, where a spec sets it to something unique, marks every descendant, so that those that left
+/// the group and lost their parent are found too.
 pub const RUN_VARIABLE: &str = "DEVCTL_RUN";
 
-/// A started process.
+/// A started process. Cheap to clone. Dropping it ends nothing.
 #[derive(Clone, Debug)]
 pub struct Process {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     id: ProcessId,
+    /// `NAME=value` of [`RUN_VARIABLE`].
+    mark: Option<String>,
+    ended: watch::Receiver<Option<Exit>>,
+    stdin: Mutex<Option<ChildStdin>>,
+}
+
+/// Starts a process whose output goes into a log. Must be called inside a tokio runtime.
+///
+/// # Errors
+/// Where nothing was started; the error says why, and [`SpawnError::help`] what to do.
+pub fn spawn(spec: &ProcessSpec, log: &RunLog) -> Result<Process, SpawnError> {
+    let (stdout, stdout_writer) = start::pipe(spec)?;
+    let (stderr, stderr_writer) = start::pipe(spec)?;
+    let started = start::start(spec, stdout_writer, stderr_writer)?;
+    let mut pumps = Vec::new();
+    for (pipe, stream) in [(stdout, Stream::Stdout), (stderr, Stream::Stderr)] {
+        let mut sink = log.sink(stream);
+        let receive = move |piece: Option<&[u8]>| match piece {
+            Some(bytes) => sink.push(bytes),
+            None => sink.finish(),
+        };
+        pumps.push(pump::Pump::begin(pipe, receive));
+    }
+    Ok(started.into_process(pumps))
 }
 
 impl Process {
     /// Who it is.
     pub fn id(&self) -> ProcessId {
-        self.id
+        self.shared.id
     }
 
-    /// Waits for its end, and for what it had written until then to be in the log. Can be called often, from anywhere.
+    /// Waits for its end, and for what it had written until then to be in the log. Can be called often, from anywhere; cancel-safe.
     pub async fn wait(&self) -> Exit {
-        todo!()
+        let mut ended = self.shared.ended.clone();
+        match ended.wait_for(Option::is_some).await {
+            Ok(exit) => exit.unwrap_or(Exit::Signal(Signal::SIGKILL as i32)),
+            // The runtime is going down and took the reaper with it.
+            Err(_) => Exit::Signal(Signal::SIGKILL as i32),
+        }
     }
 
     /// How it ended, if it has.
     pub fn try_wait(&self) -> Option<Exit> {
-        todo!()
+        *self.shared.ended.borrow()
     }
 
     /// Sends a signal to its whole group. Nothing happens when it has ended.
-    pub fn signal(&self, _signal: Signal) {
-        todo!()
+    pub fn signal(&self, signal: Signal) {
+        let id = self.shared.id;
+        // As long as it is not reaped its pid, and so its group, is nobody else's.
+        if self.try_wait().is_none() && ProcessId::of(id.pid) == Some(id) {
+            // A group that has just ended is what was wanted.
+            let _ = killpg(Pid::from_raw(id.pid), signal);
+        }
     }
 
-    /// Ends its group and all that descends from it, at once (SIGKILL).
+    /// Ends its group and all that descends from it, at once (SIGKILL). Also after its own end: what it left behind is ended.
     pub fn kill_tree(&self) {
-        todo!()
+        tree::kill(self.shared.id, self.shared.mark.as_deref(), &[]);
     }
 
     /// Asks it to end, waits for `grace`, then ends whatever is left of it by force.
-    pub async fn stop(&self, _signal: Signal, _grace: Duration) -> Exit {
-        todo!()
+    pub async fn stop(&self, signal: Signal, grace: Duration) -> Exit {
+        // Taken now: once it has ended, its children no longer lead back to it.
+        let members = tree::members(self.shared.id, self.shared.mark.as_deref());
+        self.signal(signal);
+        // Whether it ended in time or not, nothing of it stays.
+        let _ = tokio::time::timeout(grace, self.wait()).await;
+        tree::kill(self.shared.id, self.shared.mark.as_deref(), &members);
+        self.wait().await
     }
 
     /// The writing end of its standard input, once, if the spec said [`Stdin::Pipe`].
     pub fn take_stdin(&self) -> Option<ChildStdin> {
-        todo!()
-    }
-}
-
-/// Starts a process. Must be called inside a tokio runtime.
-///
-/// # Errors
-/// Where nothing was started; the error says why, and [`SpawnError::help`] what to do.
-pub fn spawn(_spec: &ProcessSpec, _log: &RunLog) -> Result<Process, SpawnError> {
-    todo!()
-}
-
-/// Why a process could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum SpawnError {
-    /// No such program.
-    #[error("find `{program}`")]
-    NotFound {
-        /// As the spec names it.
-        program: String,
-        /// The directories of `PATH`, or the one path that was tried.
-        looked_in: Vec<PathBuf>,
-    },
-    /// The file is there and cannot be executed.
-    #[error("execute `{}`: {reason}", path.display())]
-    NotExecutable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The working directory is not there.
-    #[error("enter `{}`: no such directory", dir.display())]
-    NoDirectory {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// The user may not enter the working directory.
-    #[error("enter `{}` as user `{user}`", dir.display())]
-    ClosedDirectory {
-        /// The directory.
-        dir: PathBuf,
-        /// The user.
-        user: String,
-    },
-    /// The kernel refused.
-    #[error("start `{program}`")]
-    Kernel {
-        /// As the spec names it.
-        program: String,
-        /// What it said.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl SpawnError {
-    /// What to do about it.
-    pub fn help(&self) -> Option<String> {
-        todo!()
+        self.shared.stdin.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

@@ -1,0 +1,262 @@
+//! The reading side: one cursor per run, merged by time. It works on the files alone; a follower is merely woken by the writer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::segments::{self, Segment};
+use super::{Change, Query, Record, format};
+
+/// Records handed out between two looks at the other runs.
+const BATCH: usize = 256;
+
+/// Records of a query, in order of time.
+#[derive(Debug)]
+pub struct Follow {
+    root: PathBuf,
+    query: Query,
+    cursors: BTreeMap<(String, u64), Cursor>,
+    ready: VecDeque<Record>,
+    /// `None`: ends with what is there.
+    changed: Option<watch::Receiver<Change>>,
+    files_seen: Option<u64>,
+}
+
+/// How far one run has been read.
+#[derive(Debug, Default)]
+struct Cursor {
+    open: Option<(Segment, File)>,
+    buffer: Vec<u8>,
+    /// How much of the buffer has been handed out.
+    taken: usize,
+    /// The next record to hand out.
+    head: Option<Record>,
+}
+
+impl Follow {
+    pub(super) fn new(root: PathBuf, query: Query, changed: Option<watch::Receiver<Change>>) -> Self {
+        let mut follow = Self {
+            root,
+            query,
+            cursors: BTreeMap::new(),
+            ready: VecDeque::new(),
+            changed,
+            files_seen: None,
+        };
+        follow.find_runs();
+        if let Some(count) = follow.query.tail {
+            follow.keep_tail(count);
+        }
+        follow
+    }
+
+    /// The next record: `None` at the end of what is there (a [`super::LogStore::read`]), never while following. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Record> {
+        loop {
+            if let Some(record) = self.try_next() {
+                return Some(record);
+            }
+            self.changed.as_mut()?.changed().await.ok()?;
+        }
+    }
+
+    /// The next record that is there already.
+    pub fn try_next(&mut self) -> Option<Record> {
+        if self.ready.is_empty() {
+            self.find_runs();
+            while self.ready.len() < BATCH {
+                let Some(record) = self.earliest() else { break };
+                self.ready.push_back(record);
+            }
+        }
+        self.ready.pop_front()
+    }
+
+    /// Makes a cursor for each run that has none. Directories are read only when the writer has made a file since.
+    fn find_runs(&mut self) {
+        if let Some(changed) = &mut self.changed {
+            let files = changed.borrow_and_update().files;
+            if self.files_seen == Some(files) {
+                return;
+            }
+            self.files_seen = Some(files);
+        } else if self.files_seen.is_some() {
+            return;
+        } else {
+            self.files_seen = Some(0);
+        }
+        let nodes = match self.query.nodes.is_empty() {
+            true => segments::nodes(&self.root).unwrap_or_default(),
+            false => self.query.nodes.clone(),
+        };
+        let since = self.query.since.map(SystemTime::from);
+        for node in nodes {
+            for segment in segments::list(&segments::dir_of(&self.root, &node)) {
+                let wanted = self.query.run.is_none_or(|run| run == segment.run);
+                let too_old = since.is_some_and(|since| segment.not_after().is_some_and(|end| end < since));
+                if wanted && !too_old {
+                    // Files come oldest first: the cursor begins with the first that is wanted.
+                    self.cursors
+                        .entry((node.clone(), segment.run))
+                        .or_insert_with(|| Cursor::at(segment));
+                }
+            }
+        }
+    }
+
+    /// The earliest record of all runs.
+    fn earliest(&mut self) -> Option<Record> {
+        let following = self.changed.is_some();
+        let mut best: Option<((String, u64), Timestamp)> = None;
+        for (key, cursor) in &mut self.cursors {
+            while cursor.head.is_none() {
+                match cursor.read(&key.0, key.1, following) {
+                    Some(record) if self.query.wants(&record) => cursor.head = Some(record),
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            if let Some(head) = &cursor.head
+                && best.as_ref().is_none_or(|(_, time)| head.time < *time)
+            {
+                best = Some((key.clone(), head.time));
+            }
+        }
+        self.cursors.get_mut(&best?.0)?.head.take()
+    }
+
+    /// Reads everything that is there, and keeps the last `count` of each node.
+    fn keep_tail(&mut self, count: usize) {
+        let mut kept: BTreeMap<String, VecDeque<Record>> = BTreeMap::new();
+        self.skip_what_tail_cannot_need(count);
+        while let Some(record) = self.earliest() {
+            let last = kept.entry(record.node.clone()).or_default();
+            last.push_back(record);
+            if last.len() > count {
+                last.pop_front();
+            }
+        }
+        let mut all: Vec<Record> = kept.into_values().flatten().collect();
+        all.sort_by_key(|record| record.time);
+        self.ready.extend(all);
+    }
+
+    /// With a tail of none, nothing that is there has to be read: the cursors go to the end.
+    fn skip_what_tail_cannot_need(&mut self, count: usize) {
+        if count > 0 {
+            return;
+        }
+        for ((node, run), cursor) in &mut self.cursors {
+            let dir = segments::dir_of(&self.root, node);
+            if let Some(last) = segments::list(&dir).into_iter().rfind(|segment| segment.run == *run) {
+                *cursor = Cursor::at(last);
+                cursor.skip_to_end();
+            }
+        }
+    }
+}
+
+impl Query {
+    fn wants(&self, record: &Record) -> bool {
+        self.since.is_none_or(|since| record.time >= since)
+            && self.until.is_none_or(|until| record.time <= until)
+            && (self.streams.is_empty() || self.streams.contains(&record.stream))
+            && self.grep.as_ref().is_none_or(|pattern| pattern.is_match(&record.bytes))
+    }
+}
+
+impl Cursor {
+    fn at(segment: Segment) -> Self {
+        let open = File::open(&segment.path).ok().map(|file| (segment, file));
+        Self {
+            open,
+            ..Self::default()
+        }
+    }
+
+    /// The next record of this run. `following`: a line without an end is still being written.
+    fn read(&mut self, node: &str, run: u64, following: bool) -> Option<Record> {
+        loop {
+            while let Some(end) = self.buffer[self.taken..].iter().position(|byte| *byte == b'\n') {
+                let line = &self.buffer[self.taken..self.taken + end];
+                self.taken += end + 1;
+                if let Some(record) = record_of(node, run, line) {
+                    return Some(record);
+                }
+            }
+            self.buffer.drain(..self.taken);
+            self.taken = 0;
+            if self.fill() {
+                continue;
+            }
+            if self.next_file() {
+                continue;
+            }
+            if following || self.buffer.is_empty() {
+                return None;
+            }
+            // What was being written when the daemon was killed.
+            let line = std::mem::take(&mut self.buffer);
+            return record_of(node, run, &line);
+        }
+    }
+
+    /// Reads on in the open file; `false` at its end.
+    fn fill(&mut self) -> bool {
+        let Some((_, file)) = &mut self.open else { return false };
+        let mut chunk = [0; 32 * 1024];
+        match file.read(&mut chunk) {
+            Ok(0) | Err(_) => false,
+            Ok(count) => {
+                self.buffer.extend_from_slice(&chunk[..count]);
+                true
+            }
+        }
+    }
+
+    /// Goes on to the run's next file, if there is one; it is made only after the last write to this one.
+    fn next_file(&mut self) -> bool {
+        let Some((current, _)) = &self.open else { return false };
+        let Some(dir) = current.path.parent() else { return false };
+        let next = Segment::new(dir, current.run, current.number + 1);
+        let next = match next.path.exists() {
+            true => Some(next),
+            // Files in between may have been removed meanwhile.
+            false => segments::list(dir)
+                .into_iter()
+                .find(|other| other.run == current.run && other > current),
+        };
+        let Some(next) = next else { return false };
+        if self.fill() {
+            return true;
+        }
+        self.buffer.clear();
+        self.open = File::open(&next.path).ok().map(|file| (next, file));
+        self.open.is_some()
+    }
+
+    fn skip_to_end(&mut self) {
+        use std::io::{Seek as _, SeekFrom};
+        if let Some((_, file)) = &mut self.open {
+            // A file that cannot be sought is read from its beginning: more than asked for, and nothing lost.
+            let _ = file.seek(SeekFrom::End(0));
+        }
+    }
+}
+
+fn record_of(node: &str, run: u64, line: &[u8]) -> Option<Record> {
+    let parsed = format::parse(line)?;
+    Some(Record {
+        time: parsed.time,
+        node: node.to_owned(),
+        run,
+        stream: parsed.stream,
+        bytes: parsed.bytes.to_vec(),
+        continues: parsed.continues,
+    })
+}

@@ -1,0 +1,90 @@
+//! Secrets never reach a file: they are replaced by `***` on the way.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use regex::bytes::{NoExpand, Regex};
+
+/// Shorter secrets would blot out ordinary text.
+const SHORTEST: usize = 4;
+
+/// Secrets that are replaced by `***` before anything is stored. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Redaction {
+    secrets: Option<Arc<Secrets>>,
+}
+
+struct Secrets {
+    pattern: Regex,
+    longest: usize,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Redaction {
+    /// Replaces each of these wherever it appears. Each line of a secret of several lines counts by itself; one of fewer than
+    /// four bytes would blot out everything and is left alone.
+    pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
+        let secrets: Vec<S> = secrets.into_iter().collect();
+        let mut lines: Vec<&str> = secrets
+            .iter()
+            .flat_map(|secret| secret.as_ref().lines())
+            .map(str::trim)
+            .filter(|line| line.len() >= SHORTEST)
+            .collect();
+        // Where one secret begins another, the longer must be tried first.
+        lines.sort_by_key(|line| std::cmp::Reverse(line.len()));
+        lines.dedup();
+        let longest = lines.first().map_or(0, |line| line.len());
+        let alternatives: Vec<String> = lines.into_iter().map(regex::escape).collect();
+        if alternatives.is_empty() {
+            return Self::default();
+        }
+        let secrets = Regex::new(&alternatives.join("|"))
+            .ok()
+            .map(|pattern| Arc::new(Secrets { pattern, longest }));
+        Self { secrets }
+    }
+
+    /// `text` without the secrets.
+    pub fn apply<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        match &self.secrets {
+            Some(secrets) => secrets.pattern.replace_all(text, NoExpand(b"***")),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    /// How many bytes must be held back where a line is cut, so that no secret is cut in two.
+    pub(super) fn overlap(&self) -> usize {
+        self.secrets
+            .as_ref()
+            .map_or(0, |secrets| secrets.longest.saturating_sub(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_replaced_and_the_longer_first() {
+        let redaction = Redaction::new(["hunter2", "hunter2-long", "a.c$1", "abc"]);
+        let text = redaction.apply(b"hunter2-long hunter2 a.c$1 abc$1 abc");
+        assert_eq!(String::from_utf8_lossy(&text), "*** *** *** abc$1 abc");
+    }
+
+    #[test]
+    fn every_line_of_a_key_is_a_secret() {
+        let redaction = Redaction::new(["BEGIN KEY\nMIIabc\n"]);
+        assert_eq!(&*redaction.apply(b"x MIIabc y"), b"x *** y");
+    }
+
+    #[test]
+    fn a_secret_does_not_show_in_debug_output() {
+        assert!(!format!("{:?}", Redaction::new(["hunter2"])).contains("hunter2"));
+    }
+}
