@@ -1,0 +1,222 @@
+//! What is never captured: credentials, and what the project names. It is left out before a capture is stored.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::capture::raw::Saved;
+
+/// What stands in a secret's place.
+pub(crate) const REDACTED: &str = "[redacted]";
+
+/// Headers that carry credentials whatever the project is.
+const ALWAYS: [&str; 6] = [
+    "authorization",
+    "cookie",
+    "set-cookie",
+    "proxy-authorization",
+    "x-api-key",
+    "x-auth-token",
+];
+
+/// Names of secrets.
+///
+/// A name is a header, a variable of a query or form, and a JSON member at any depth; what begins with `$` is a JSON
+/// path (`$.card.number`, `$.cards[*].pin`). `Authorization`, cookies and their like need not be named.
+#[derive(Debug, Clone, Default)]
+pub struct Redaction {
+    names: Vec<String>,
+    paths: Vec<Vec<String>>,
+}
+
+impl Redaction {
+    /// What the project names.
+    pub fn new<T: AsRef<str>>(named: impl IntoIterator<Item = T>) -> Self {
+        let mut redaction = Self::default();
+        for name in named {
+            match name.as_ref().strip_prefix('$') {
+                Some(path) => redaction.paths.push(
+                    path.replace('[', ".")
+                        .replace([']', '\'', '"'], "")
+                        .split('.')
+                        .filter(|step| !step.is_empty())
+                        .map(str::to_owned)
+                        .collect(),
+                ),
+                None => redaction.names.push(name.as_ref().to_ascii_lowercase()),
+            }
+        }
+        redaction
+    }
+
+    /// Whether the value of this header is a secret.
+    pub(crate) fn header(&self, name: &[u8]) -> bool {
+        let is = |known: &str| known.len() == name.len() && known.as_bytes().eq_ignore_ascii_case(name);
+        ALWAYS.into_iter().any(is) || self.names.iter().any(|known| is(known))
+    }
+
+    fn named(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Adds a header to a captured head.
+    pub(crate) fn write_header(&self, head: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+        head.extend_from_slice(name);
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(if self.header(name) { REDACTED.as_bytes() } else { value });
+        head.extend_from_slice(b"\r\n");
+    }
+
+    /// A request's path and query without what is secret in the query.
+    pub(crate) fn uri<'a>(&self, uri: &'a str) -> Cow<'a, str> {
+        match uri.split_once('?') {
+            Some((path, query)) if !self.names.is_empty() => match self.form(query) {
+                Cow::Borrowed(_) => Cow::Borrowed(uri),
+                Cow::Owned(query) => Cow::Owned(format!("{path}?{query}")),
+            },
+            _ => Cow::Borrowed(uri),
+        }
+    }
+
+    fn form<'a>(&self, query: &'a str) -> Cow<'a, str> {
+        let secret = |pair: &&str| self.named(pair.split('=').next().unwrap_or_default());
+        if !query.split('&').any(|pair| secret(&pair)) {
+            return Cow::Borrowed(query);
+        }
+        let clean = |pair: &str| match pair.split_once('=') {
+            Some((name, _)) if self.named(name) => format!("{name}={REDACTED}"),
+            _ => pair.to_owned(),
+        };
+        Cow::Owned(query.split('&').map(clean).collect::<Vec<_>>().join("&"))
+    }
+
+    /// Takes the secrets out of a captured body. A body that names one and cannot be read to the end is left out.
+    pub(crate) fn body(&self, saved: &mut Saved) {
+        if saved.body.is_empty() || (self.names.is_empty() && self.paths.is_empty()) {
+            return;
+        }
+        let Ok(text) = std::str::from_utf8(&saved.body) else {
+            return;
+        };
+        let first = text.trim_start().bytes().next();
+        let clean = if matches!(first, Some(b'{' | b'[')) {
+            self.json(text)
+        } else {
+            match self.form(text) {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(clean) => Some(clean),
+            }
+        };
+        if let Some(clean) = clean {
+            saved.body = clean.into_bytes();
+        }
+    }
+
+    /// The text without its secrets; `None` if it has none.
+    pub(crate) fn json(&self, text: &str) -> Option<String> {
+        let lower = text.to_ascii_lowercase();
+        let last = self.paths.iter().filter_map(|path| path.last());
+        let named = |name: &str| name == "*" || name.parse::<usize>().is_ok() || lower.contains(name);
+        if !self.names.iter().any(|name| named(name)) && !last.into_iter().any(|name| named(&name.to_ascii_lowercase()))
+        {
+            return None;
+        }
+        let Ok(mut value) = serde_json::from_str::<Value>(text) else {
+            return Some(format!(
+                "{REDACTED}: names a secret, and is longer than what is captured or not JSON"
+            ));
+        };
+        self.members(&mut value);
+        for path in &self.paths {
+            clear(&mut value, path);
+        }
+        Some(value.to_string())
+    }
+
+    fn members(&self, value: &mut Value) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    if self.named(name) {
+                        *value = REDACTED.into();
+                    } else {
+                        self.members(value);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.members(item)),
+            _ => {}
+        }
+    }
+}
+
+/// Replaces what a path leads to.
+fn clear(value: &mut Value, path: &[String]) {
+    let Some((step, rest)) = path.split_first() else {
+        *value = REDACTED.into();
+        return;
+    };
+    match value {
+        Value::Object(members) if step == "*" => members.values_mut().for_each(|value| clear(value, rest)),
+        Value::Object(members) => {
+            if let Some(value) = members.get_mut(step) {
+                clear(value, rest);
+            }
+        }
+        Value::Array(items) if step == "*" => items.iter_mut().for_each(|value| clear(value, rest)),
+        Value::Array(items) => {
+            if let Some(value) = step.parse::<usize>().ok().and_then(|at| items.get_mut(at)) {
+                clear(value, rest);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_go_without_being_named() {
+        let redaction = Redaction::new(["X-Tenant-Key"]);
+        for name in ["Authorization", "COOKIE", "set-cookie", "x-tenant-key"] {
+            assert!(redaction.header(name.as_bytes()), "{name}");
+        }
+        assert!(!redaction.header(b"content-type"));
+    }
+
+    #[test]
+    fn what_is_named_goes_wherever_it_stands() {
+        let redaction = Redaction::new(["password", "$.card.number", "$.cards[*].pin", "$.keys[1]"]);
+        let body = |text: &str| {
+            let mut saved = Saved {
+                body: text.into(),
+                ..Saved::default()
+            };
+            redaction.body(&mut saved);
+            String::from_utf8(saved.body).unwrap()
+        };
+        assert_eq!(
+            redaction.uri("/login?user=a&Password=b"),
+            "/login?user=a&Password=[redacted]"
+        );
+        assert_eq!(redaction.uri("/login?user=a"), "/login?user=a");
+        assert_eq!(body("user=a&password=b"), "user=a&password=[redacted]");
+        assert_eq!(
+            body(r#"[{"a":{"password":{"x":1}}}]"#),
+            r#"[{"a":{"password":"[redacted]"}}]"#
+        );
+        assert_eq!(
+            body(r#"{"card":{"number":"4","cvc":1}}"#),
+            r#"{"card":{"number":"[redacted]","cvc":1}}"#
+        );
+        assert_eq!(
+            body(r#"{"cards":[{"pin":1},{"pin":2}]}"#),
+            r#"{"cards":[{"pin":"[redacted]"},{"pin":"[redacted]"}]}"#
+        );
+        assert_eq!(body(r#"{"keys":["a","b"]}"#), r#"{"keys":["a","[redacted]"]}"#);
+        assert!(body(r#"{"password":"cut o"#).starts_with("[redacted]"));
+        assert_eq!(body("plain password"), "plain password");
+    }
+}

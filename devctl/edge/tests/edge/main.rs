@@ -1,0 +1,4 @@
+//! Edges with real sockets: one file per promise.
+
+mod support;
+mod tcp;
