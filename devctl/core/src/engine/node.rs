@@ -201,6 +201,17 @@ pub struct Build {
     pub source: Option<String>,
 }
 
+/// What outlives a node: kept across daemons, and across `down`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// What a job has done.
+    pub completion: Option<Completion>,
+    /// The sources' state at the last good build.
+    pub stamp: Option<String>,
+    /// What that build made.
+    pub artefact: Option<ContentHash>,
+}
+
 /// What a job has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion {
@@ -235,6 +246,12 @@ impl Node {
             asked: now,
             blocked: false,
         }
+    }
+
+    pub(super) fn recall(&mut self, memory: Memory) {
+        self.completion = memory.completion;
+        self.build.stamp = memory.stamp;
+        self.build.artefact = memory.artefact;
     }
 
     /// No run of any kind is there.
