@@ -118,9 +118,18 @@ pub(crate) enum Unreached {
 /// Connects to the provider. A refused connection is tried again for a moment: a provider that has just died is noticed
 /// here before anybody says so, and the edge may be held or led elsewhere any time now.
 pub(crate) async fn connect(edge: &Inner, generation: &Generation) -> Result<(TcpStream, SocketAddr), Unreached> {
-    let Some(address) = generation.address() else {
-        return Err(Unreached::Failed(format!("{} has no address", edge.id.provider)));
-    };
+    match generation.address() {
+        Some(address) => connect_to(edge, generation, address).await,
+        None => Err(Unreached::Failed(format!("{} has no address", edge.id.provider))),
+    }
+}
+
+/// The same, where one replica is asked first.
+pub(crate) async fn connect_to(
+    edge: &Inner,
+    generation: &Generation,
+    address: SocketAddr,
+) -> Result<(TcpStream, SocketAddr), Unreached> {
     match try_connect(address).await {
         Ok(stream) => return Ok((stream, address)),
         Err(error) if error.kind() != io::ErrorKind::ConnectionRefused => return Err(failed(edge, address, &error)),

@@ -14,7 +14,7 @@ use crate::detect::{Guess, detect};
 use crate::edge::Inner;
 use crate::id::Protocol;
 use crate::swap::{Generation, Target};
-use crate::{admit, tcp};
+use crate::{admit, http1, http2, tcp};
 
 /// A beginning that is not finished within this time is no request line.
 const UNFINISHED: Duration = Duration::from_millis(500);
@@ -80,7 +80,11 @@ async fn serve(mut client: Client) {
         known => (known, None),
     };
     client.edge.stats.see(protocol);
-    tcp::serve(client, protocol, early).await;
+    match protocol {
+        Protocol::Http => http1::serve(client, early).await,
+        Protocol::Http2 | Protocol::Grpc => http2::serve(client, early).await,
+        _ => tcp::serve(client, protocol, early).await,
+    }
 }
 
 /// On an HTTP edge: version 1 or 2. `None` if the client has gone.

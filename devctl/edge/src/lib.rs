@@ -25,8 +25,6 @@
 //! The crate knows nothing of projects, containers and contracts: the daemon tells it addresses, and a stub is a
 //! [`Stub`] that somebody else implements.
 
-#![expect(dead_code, unused_imports, reason = "the HTTP and AMQP sides use it")]
-
 mod admit;
 mod amqp;
 mod buffer;
@@ -38,6 +36,8 @@ mod edges;
 mod error;
 mod fault;
 mod hold;
+mod http1;
+mod http2;
 mod id;
 mod listener;
 mod relay;
