@@ -1,11 +1,13 @@
 //! One edge, or a plain relay, in a process of its own: what `benches/edge.sh` measures.
 //!
-//! `edge-bench edge|relay|backend LISTEN [TARGET] [--protocol WORD] [--capture off]`
+//! `edge-bench edge|relay LISTEN TARGET [--protocol WORD] [--capture off]`, `edge-bench grpc LISTEN`
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use bytes::Bytes;
 use devctl_edge::{CaptureLimits, EdgeId, EdgeSpec, Edges, EdgesConfig, Protocol, Target};
+use http::{HeaderMap, Response};
 use tokio::net::{TcpListener, TcpStream};
 
 type Failed = Box<dyn std::error::Error>;
@@ -50,7 +52,8 @@ async fn run() -> Result<(), Failed> {
             Ok(())
         }
         "relay" => relay(listen, target()?).await,
-        other => Err(format!("`{other}` is neither edge nor relay").into()),
+        "grpc" => grpc(listen).await,
+        other => Err(format!("`{other}` is none of edge, relay, grpc").into()),
     }
 }
 
@@ -64,6 +67,31 @@ async fn relay(listen: SocketAddr, target: SocketAddr) -> Result<(), Failed> {
             let mut server = TcpStream::connect(target).await?;
             server.set_nodelay(true)?;
             tokio::io::copy_bidirectional(&mut client, &mut server).await
+        });
+    }
+}
+
+/// Answers every call with a message of seven bytes and the status OK.
+async fn grpc(listen: SocketAddr) -> Result<(), Failed> {
+    let listener = TcpListener::bind(listen).await?;
+    loop {
+        let (client, _) = listener.accept().await?;
+        client.set_nodelay(true)?;
+        tokio::spawn(async move {
+            let mut connection = h2::server::Builder::new()
+                .max_concurrent_streams(1000)
+                .handshake(client)
+                .await?;
+            while let Some(call) = connection.accept().await {
+                let (_, mut respond) = call?;
+                let answer = Response::builder()
+                    .header("content-type", "application/grpc")
+                    .body(())?;
+                let mut body = respond.send_response(answer, false)?;
+                body.send_data(Bytes::from_static(&[0, 0, 0, 0, 2, 8, 1]), false)?;
+                body.send_trailers(HeaderMap::from_iter([("grpc-status".parse()?, "0".parse()?)]))?;
+            }
+            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
         });
     }
 }
