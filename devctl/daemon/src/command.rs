@@ -1,6 +1,7 @@
 //! What the API asks of the loop.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(crate) enum Command {
         request: v1::StatusRequest,
         reply: oneshot::Sender<v1::StatusReply>,
     },
+    /// Something worth a notice.
+    Remark(Remark),
     /// An attached client lets go.
     Release { kill: bool, reply: oneshot::Sender<bool> },
     /// An attached client is there.
@@ -55,6 +58,10 @@ pub(crate) struct UpCommand {
     pub(crate) warnings: Vec<v1::Diagnostic>,
     /// Worth a notice: a port that was taken, a name that could not be followed.
     pub(crate) remarks: Vec<Remark>,
+    /// Files that were read for it: watched.
+    pub(crate) files: Vec<PathBuf>,
+    /// What was asked for: asked again when a file changes.
+    pub(crate) request: v1::UpRequest,
     pub(crate) wait: Wait,
     pub(crate) timeout: Option<Duration>,
     pub(crate) dry_run: bool,

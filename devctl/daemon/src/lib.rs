@@ -22,6 +22,7 @@ mod spec;
 mod specify;
 mod start;
 mod stubs;
+mod watch;
 mod wiring;
 
 use std::io::{self, Write};
@@ -49,6 +50,7 @@ use crate::perform::{Means, Performer};
 use crate::prepare::Preparer;
 use crate::records::Records;
 use crate::run_loop::Loop;
+use crate::watch::Watch;
 use crate::wiring::Wiring;
 
 /// How long what an earlier daemon left behind may take to end by itself.
@@ -164,6 +166,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
     };
     let performer = Performer::new(means.clone());
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let watching = wake.clone();
     let api = Api {
         wake,
         feed: feed.clone(),
@@ -179,6 +182,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
     };
     let done = CancellationToken::new();
     let preparer = api.preparer.clone();
+    let watch = Watch::start(watching, preparer.clone());
     let server = tokio::spawn(
         tonic::transport::Server::builder()
             .add_service(DevctlServer::new(api).max_decoding_message_size(64 << 20))
@@ -188,7 +192,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
     let _gone = told.write_all(b"ready\n").and_then(|()| told.flush());
 
     let wiring = Wiring::new(edges.clone());
-    let ended = Loop::new(performer, wiring, feed, records, dirs.state.clone())
+    let ended = Loop::new(performer, wiring, watch, feed, records, dirs.state.clone())
         .run(inbox, guarded)
         .await;
     let ended = ended.map_err(DaemonError::Signals)?;

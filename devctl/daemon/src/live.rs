@@ -22,6 +22,8 @@ pub(crate) struct Live {
     /// Container port -> where it really listens.
     pub(crate) ports: HashMap<u16, SocketAddr>,
     pub(crate) probe: Probe,
+    /// Which of the node's sets of ports it uses.
+    pub(crate) place: u8,
     /// What hooks run as: the process's own environment and directory.
     pub(crate) context: Option<ProcessSpec>,
 }

@@ -52,11 +52,18 @@ impl Means {
 pub(crate) struct Performer {
     pub(crate) means: Means,
     specs: HashMap<(NodeId, ContentHash), Arc<NodeSpec>>,
-    starting: HashMap<u64, CancellationToken>,
+    starting: HashMap<u64, Starting>,
     building: HashMap<u64, CancellationToken>,
     live: HashMap<u64, Live>,
     /// Told to stop before they were there.
     to_stop: HashMap<u64, Duration>,
+}
+
+/// A run that is on its way.
+struct Starting {
+    node: NodeId,
+    place: u8,
+    token: CancellationToken,
 }
 
 impl Performer {
@@ -133,8 +140,8 @@ impl Performer {
             Effect::Signal { run, signal, .. } => {
                 if let (Some(live), Ok(signal)) = (self.live.get(&run), signal.parse()) {
                     live.handle.signal(signal);
-                } else if let Some(token) = self.starting.get(&run) {
-                    token.cancel();
+                } else if let Some(starting) = self.starting.get(&run) {
+                    starting.token.cancel();
                 }
             }
             Effect::Remove { node, volumes } => {
@@ -162,10 +169,18 @@ impl Performer {
             return;
         };
         let token = CancellationToken::new();
-        self.starting.insert(run, token.clone());
+        let place = self.free_place(&node);
+        let starting = Starting {
+            node: node.clone(),
+            place,
+            token: token.clone(),
+        };
+        self.starting.insert(run, starting);
         self.means.tasks.spawn(async move {
             let log = means.log(&spec, run);
-            let started = token.run_until_cancelled(start::start(&means, &spec, run, &log)).await;
+            let started = token
+                .run_until_cancelled(start::start(&means, &spec, run, place, &log))
+                .await;
             match started {
                 None => means.send(Event::StartFailed {
                     node,
@@ -179,6 +194,22 @@ impl Performer {
                 Some(Ok((live, started))) => up(&means, run, live, started, &log).await,
             }
         });
+    }
+
+    /// Two runs that overlap need two sets of ports; one that no other run of the node uses.
+    fn free_place(&self, node: &NodeId) -> u8 {
+        let live = self
+            .live
+            .values()
+            .filter(|live| live.spec.id == *node)
+            .map(|live| live.place);
+        let starting = self
+            .starting
+            .values()
+            .filter(|starting| starting.node == *node)
+            .map(|starting| starting.place);
+        let taken: Vec<u8> = live.chain(starting).collect();
+        (0..=u8::MAX).find(|place| !taken.contains(place)).unwrap_or_default()
     }
 
     fn build(&mut self, node: &NodeId, build: u64, plan: Option<&ContentHash>) {
@@ -235,9 +266,9 @@ impl Performer {
             self.means
                 .tasks
                 .spawn(end(live, grace, draining, self.means.clone(), run));
-        } else if let Some(token) = self.starting.get(&run) {
+        } else if let Some(starting) = self.starting.get(&run) {
             self.to_stop.insert(run, grace);
-            token.cancel();
+            starting.token.cancel();
         }
     }
 }

@@ -21,10 +21,13 @@ use crate::outcome::Waiter;
 use crate::perform::Performer;
 use crate::records::Records;
 use crate::snapshot;
+use crate::watch::{Watch, Watched};
 use crate::wiring::Wiring;
 
-/// A daemon that runs nothing and serves nobody ends itself after this time.
+/// A daemon that has nothing to run and serves nobody ends itself after this time.
 const IDLE: Duration = Duration::from_millis(1500);
+/// One whose nodes are all stopped, but not taken down, is kept this long, so that `start` finds them.
+const STOPPED: Duration = Duration::from_secs(900);
 
 /// A reason to wake.
 pub(crate) enum Wake {
@@ -45,6 +48,7 @@ pub(crate) struct Loop {
     pub(crate) facts: ProjectFacts,
     pub(crate) clock: Clock,
     pub(crate) feed: Feed,
+    watch: Watch,
     records: Records,
     state_dir: PathBuf,
     waiters: Vec<Waiter>,
@@ -62,7 +66,14 @@ struct Shown {
 }
 
 impl Loop {
-    pub(crate) fn new(performer: Performer, wiring: Wiring, feed: Feed, records: Records, state_dir: PathBuf) -> Self {
+    pub(crate) fn new(
+        performer: Performer,
+        wiring: Wiring,
+        watch: Watch,
+        feed: Feed,
+        records: Records,
+        state_dir: PathBuf,
+    ) -> Self {
         let mut state = State::default();
         records.restore(&mut state);
         Self {
@@ -73,6 +84,7 @@ impl Loop {
             facts: ProjectFacts::default(),
             clock: Clock::start(),
             feed,
+            watch,
             records,
             state_dir,
             waiters: Vec::new(),
@@ -113,7 +125,7 @@ impl Loop {
                     None => return Ok(self),
                 },
                 () = at(&self.clock, due) => self.step(Event::Tick),
-                () = tokio::time::sleep(IDLE), if idle => return Ok(self),
+                () = tokio::time::sleep(if self.state.nodes().next().is_some() { STOPPED } else { IDLE }), if idle => return Ok(self),
             }
             if self.state.is_closing() && self.state.is_quiet() {
                 self.answer();
@@ -191,6 +203,7 @@ impl Loop {
             Command::Hello { reply } => {
                 let _gone = reply.send(self.attached);
             }
+            Command::Remark(remark) => self.remark(remark),
             Command::Attached => self.attached += 1,
             Command::Release { kill, reply } => {
                 let last = self.attached <= 1;
@@ -280,12 +293,19 @@ impl Loop {
         });
         self.facts = command.project;
         self.plan = command.up.plan.clone();
-        for Remark { node, text, help } in command.remarks {
-            let notice = self
-                .state
-                .tell(node.as_ref(), NoticeKind::Warning { text, help }, self.clock.now());
-            self.feed.notice(convert::notice(&notice, &self.clock));
+        for remark in command.remarks {
+            self.remark(remark);
         }
+        let specs = self.plan.nodes.iter().map(|(id, node)| {
+            let spec = self.performer.spec(id, &node.hash);
+            (id, spec.and_then(|spec| spec.build.as_ref()))
+        });
+        let nodes = crate::watch::of_nodes(specs);
+        self.watch.set(Watched {
+            nodes,
+            files: command.files,
+            request: command.request,
+        });
         let scope = command.up.scope.clone();
         let since = self.clock.now();
         let mut waiter = Waiter::new(command.wait, scope, since, command.reply);
@@ -293,6 +313,14 @@ impl Loop {
         waiter.stays = command.attach;
         self.waiters.push(waiter);
         self.step(Event::Up(command.up));
+    }
+
+    fn remark(&mut self, remark: Remark) {
+        let Remark { node, text, help } = remark;
+        let notice = self
+            .state
+            .tell(node.as_ref(), NoticeKind::Warning { text, help }, self.clock.now());
+        self.feed.notice(convert::notice(&notice, &self.clock));
     }
 
     fn wait(&mut self, wait: Wait, scope: Vec<NodeId>, timeout_s: u32, reply: crate::command::Reply) {

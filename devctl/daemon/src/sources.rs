@@ -34,20 +34,22 @@ pub(crate) fn stamp(build: &BuildSpec) -> Option<String> {
     )
 }
 
+/// Every directory of a tree that is not ignored; for a file, the one that it is in.
+pub(crate) fn directories(tree: &SourceTree) -> Vec<std::path::PathBuf> {
+    if !tree.path.is_dir() {
+        return tree.path.parent().map(Path::to_owned).into_iter().collect();
+    }
+    let is_dir = |entry: &ignore::DirEntry| entry.file_type().is_some_and(|kind| kind.is_dir());
+    walk(tree)
+        .build()
+        .flatten()
+        .filter(is_dir)
+        .map(ignore::DirEntry::into_path)
+        .collect()
+}
+
 fn add_tree(hasher: &mut Sha256, tree: &SourceTree) {
-    let mut overrides = OverrideBuilder::new(&tree.path);
-    for pattern in &tree.include {
-        let _not_a_glob = overrides.add(pattern);
-    }
-    for pattern in tree.ignore.iter().chain([&".git".to_owned(), &".devctl".to_owned()]) {
-        let _not_a_glob = overrides.add(&format!("!{pattern}"));
-    }
-    let mut walk = WalkBuilder::new(&tree.path);
-    walk.hidden(false).require_git(false).sort_by_file_path(Path::cmp);
-    if let Ok(overrides) = overrides.build() {
-        walk.overrides(overrides);
-    }
-    for entry in walk.build().flatten() {
+    for entry in walk(tree).build().flatten() {
         let Ok(metadata) = entry.metadata() else { continue };
         if metadata.is_dir() {
             continue;
@@ -61,6 +63,23 @@ fn add_tree(hasher: &mut Sha256, tree: &SourceTree) {
             .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
         hasher.update(written.unwrap_or_default().as_nanos().to_le_bytes());
     }
+}
+
+/// The tree without what git ignores, what the file's `ignore` names, and what only `include` would let in.
+fn walk(tree: &SourceTree) -> WalkBuilder {
+    let mut overrides = OverrideBuilder::new(&tree.path);
+    for pattern in &tree.include {
+        let _not_a_glob = overrides.add(pattern);
+    }
+    for pattern in tree.ignore.iter().chain([&".git".to_owned(), &".devctl".to_owned()]) {
+        let _not_a_glob = overrides.add(&format!("!{pattern}"));
+    }
+    let mut walk = WalkBuilder::new(&tree.path);
+    walk.hidden(false).require_git(false).sort_by_file_path(Path::cmp);
+    if let Ok(overrides) = overrides.build() {
+        walk.overrides(overrides);
+    }
+    walk
 }
 
 #[cfg(test)]

@@ -39,8 +39,6 @@ pub(crate) struct NodeSpec {
     pub(crate) secrets: Vec<String>,
     /// What is done otherwise than the file says, to be told once.
     pub(crate) notes: Vec<String>,
-    /// Replaced with the old run still there: ports alternate.
-    pub(crate) overlaps: bool,
 }
 
 /// How a node runs.

@@ -199,6 +199,8 @@ pub struct Build {
     pub span: Option<(Time, Time)>,
     /// The sources' state as last seen.
     pub source: Option<String>,
+    /// What was changed, where the build is the answer to a save.
+    pub cause: Option<String>,
 }
 
 /// What outlives a node: kept across daemons, and across `down`.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::node::Memory;
 use super::state::State;
 use crate::NodeId;
-use crate::plan::Kind;
 
 /// A run of this length counts as one that worked.
 pub(super) const STEADY: Duration = Duration::from_secs(10);
@@ -46,7 +45,7 @@ impl State {
     /// A job's work is done: neither it, nor what was built for it, nor any data that it worked on is new.
     pub(super) fn still_completed(&self, id: &NodeId) -> bool {
         let Some(node) = self.nodes.get(id) else { return false };
-        node.plan.kind == Kind::Job
+        node.plan.is_one_shot()
             && node.completion.as_ref().is_some_and(|done| {
                 done.hash == node.plan.hash && done.artefact == node.build.artefact && done.inputs == self.inputs(id)
             })

@@ -89,6 +89,7 @@ impl State {
             Event::Act(act) => self.on_act(act, now, &mut out),
             Event::Down(down) => self.on_down(down, now, &mut out),
             Event::Shutdown { kill } => self.on_shutdown(kill, now, &mut out),
+            Event::Changed { node, source, what } => self.on_changed(&node, source, &what),
             Event::Built { node, build, outcome } => self.on_built(&node, build, outcome, now, &mut out),
             Event::Started { node, run, started } => self.on_started(&node, run, started, now, &mut out),
             Event::StartFailed { node, run, failure } => self.on_start_failed(&node, run, failure, now, &mut out),

@@ -46,7 +46,10 @@ impl std::error::Error for BuildError {}
 /// # Errors
 /// Where services wait for each other.
 pub fn build(project: &Project, facts: impl Fn(&Service) -> Facts) -> Result<Plan, BuildError> {
-    let mut plan = Plan { project: project.name.clone(), ..Plan::default() };
+    let mut plan = Plan {
+        project: project.name.clone(),
+        ..Plan::default()
+    };
     let replicas = |name: &str| project.services.get(name).map_or(0, Service::replicas);
     for service in project.services.values() {
         let facts = facts(service);
@@ -60,7 +63,11 @@ pub fn build(project: &Project, facts: impl Fn(&Service) -> Facts) -> Result<Pla
                 dependencies.extend((1..=count).map(|index| dependency(NodeId::new(name, index), dep)));
             }
             let node = NodePlan {
-                kind: if facts.stub { Kind::Stub } else { kind(project, &service.name) },
+                kind: if facts.stub {
+                    Kind::Stub
+                } else {
+                    kind(project, &service.name)
+                },
                 dependencies,
                 health: (facts.tested && !facts.stub).then(|| health(service)),
                 restart: restart(service),
@@ -81,7 +88,10 @@ pub fn build(project: &Project, facts: impl Fn(&Service) -> Facts) -> Result<Pla
 /// A job is what somebody waits for to complete.
 fn kind(project: &Project, name: &str) -> Kind {
     let awaited = project.services.values().any(|other| {
-        other.depends_on.get(name).is_some_and(|dep| dep.condition == model::Condition::CompletedSuccessfully)
+        other
+            .depends_on
+            .get(name)
+            .is_some_and(|dep| dep.condition == model::Condition::CompletedSuccessfully)
     });
     if awaited { Kind::Job } else { Kind::Service }
 }
@@ -92,17 +102,26 @@ fn dependency(on: NodeId, dep: &model::DependsOn) -> Dependency {
         model::Condition::Healthy => Condition::Healthy,
         model::Condition::CompletedSuccessfully => Condition::Completed,
     };
-    Dependency { on, condition, required: dep.required, restart: dep.restart }
+    Dependency {
+        on,
+        condition,
+        required: dep.required,
+        restart: dep.restart,
+    }
 }
 
 /// Compose's defaults where the file says nothing (Compose specification, services: `healthcheck`).
 fn health(service: &Service) -> HealthTest {
     let default = HealthTest::default();
-    let Some(written) = &service.healthcheck else { return default };
+    let Some(written) = &service.healthcheck else {
+        return default;
+    };
     HealthTest {
         interval: written.interval.unwrap_or(default.interval),
         timeout: written.timeout.unwrap_or(default.timeout),
-        retries: written.retries.map_or(default.retries, |retries| u32::try_from(retries).unwrap_or(u32::MAX)),
+        retries: written
+            .retries
+            .map_or(default.retries, |retries| u32::try_from(retries).unwrap_or(u32::MAX)),
         start_period: written.start_period.unwrap_or(default.start_period),
     }
 }
@@ -112,7 +131,9 @@ fn restart(service: &Service) -> RestartPolicy {
         model::RestartPolicy::No => RestartPolicy::No,
         model::RestartPolicy::Always => RestartPolicy::Always,
         model::RestartPolicy::UnlessStopped => RestartPolicy::UnlessStopped,
-        model::RestartPolicy::OnFailure { max_retries } => RestartPolicy::OnFailure(max_retries.filter(|count| *count > 0)),
+        model::RestartPolicy::OnFailure { max_retries } => {
+            RestartPolicy::OnFailure(max_retries.filter(|count| *count > 0))
+        }
     }
 }
 
@@ -135,5 +156,12 @@ fn hash(service: &Service, salt: &str) -> ContentHash {
     hasher.update(service.to_json().to_string());
     hasher.update([0]);
     hasher.update(salt);
-    ContentHash(hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    ContentHash(
+        hasher
+            .finalize()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    )
 }

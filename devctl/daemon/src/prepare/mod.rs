@@ -120,10 +120,12 @@ impl Preparer {
             stubs,
             warnings: loaded.warnings,
             remarks,
+            files: loaded.files,
             wait,
             timeout: (request.wait_timeout_s > 0).then(|| Duration::from_secs(request.wait_timeout_s.into())),
             dry_run: request.dry_run,
             attach: request.attach,
+            request,
             reply,
         })
     }
@@ -145,14 +147,7 @@ impl Preparer {
         };
         let spec = |(id, node): (&NodeId, &plan::NodePlan)| {
             let service = project.services.get(id.service())?;
-            let overlaps = node.swap == Swap::Overlap;
-            Some(Arc::new(specify::node(
-                &ground,
-                service,
-                id.clone(),
-                node.hash.clone(),
-                overlaps,
-            )))
+            Some(Arc::new(specify::node(&ground, service, id.clone(), node.hash.clone())))
         };
         plan.nodes.iter().filter_map(spec).collect()
     }

@@ -10,6 +10,8 @@ use devctl_wire::v1;
 pub(super) struct LoadedProject {
     pub(super) project: Project,
     pub(super) warnings: Vec<v1::Diagnostic>,
+    /// Every file that was read.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// Loads it; every problem of the files is in the outcome.
@@ -27,6 +29,7 @@ pub(super) async fn load(source: &v1::Source) -> Result<LoadedProject, v1::Outco
     Ok(LoadedProject {
         project: loaded.project,
         warnings,
+        files: loaded.files_read,
     })
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Ground<'a> {
 }
 
 /// The spec of one node.
-pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: ContentHash, overlaps: bool) -> NodeSpec {
+pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: ContentHash) -> NodeSpec {
     let mut notes = Vec::new();
     let choice = ground.choices.get(&service.name).cloned().unwrap_or(Choice::Stub);
     let mut rewrites = Vec::new();
@@ -93,7 +93,6 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
             .collect(),
         build: build(ground, service, &what),
         notes,
-        overlaps,
         what,
     }
 }

@@ -29,6 +29,7 @@ pub(crate) async fn start(
     means: &Means,
     spec: &std::sync::Arc<NodeSpec>,
     run: u64,
+    place: u8,
     log: &RunLog,
 ) -> Result<(Live, Started), Failure> {
     let began = Instant::now();
@@ -36,7 +37,7 @@ pub(crate) async fn start(
         log.line(Stream::Devctl, note.as_bytes());
     }
     let (live, mut started) = match &spec.what {
-        What::Process(plan) => process::start(means, spec, plan, run, log)?,
+        What::Process(plan) => process::start(means, spec, plan, (run, place), log)?,
         What::Postgres(plan) => postgres::start(means, spec, plan, log).await?,
         What::RabbitMq(plan) => rabbitmq::start(means, spec, plan, log).await?,
         What::Stub => (word(spec, HashMap::new()), Started::default()),
@@ -66,6 +67,7 @@ fn word(spec: &std::sync::Arc<NodeSpec>, ports: HashMap<u16, SocketAddr>) -> Liv
         handle: Handle::Word(CancellationToken::new()),
         ports,
         probe: Probe::Started,
+        place: 0,
         context: None,
     }
 }

@@ -49,6 +49,7 @@ pub(super) async fn start(
         handle: Handle::Postgres(server),
         ports: HashMap::from([(PORT, listen)]),
         probe: Probe::Postgres(prepared.login),
+        place: 0,
         context: Some(prepared.process),
     };
     let started = Started {

@@ -18,19 +18,18 @@ pub(super) fn start(
     means: &Means,
     spec: &Arc<NodeSpec>,
     plan: &ProcessPlan,
-    run: u64,
+    (run, place): (u64, u8),
     log: &RunLog,
 ) -> Result<(Live, Started), Failure> {
     let mut env = plan.env.clone();
     let mut ports = HashMap::new();
     for (port, variable) in &plan.port_variables {
-        // Two runs that overlap need two ports; each place has its own, so that both stay the same over all reloads.
-        let place = if spec.overlaps {
-            format!("{port}/tcp#{}", run % 2)
-        } else {
-            format!("{port}/tcp")
+        // Each place has ports of its own, the same ones over all reloads.
+        let what = match place {
+            0 => format!("{port}/tcp"),
+            place => format!("{port}/tcp#{place}"),
         };
-        let leased = means.port(spec, &place, None)?;
+        let leased = means.port(spec, &what, None)?;
         env.insert(variable.clone(), leased.to_string());
         ports.insert(*port, SocketAddr::new(LOOPBACK, leased));
     }
@@ -58,6 +57,7 @@ pub(super) fn start(
         handle: Handle::Process(started),
         ports,
         probe,
+        place,
         context: Some(process),
     };
     Ok((live, Started::default()))

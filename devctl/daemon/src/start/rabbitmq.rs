@@ -56,6 +56,7 @@ pub(super) async fn start(
         handle: Handle::RabbitMq(running),
         ports,
         probe: Probe::Amqp(prepared.login),
+        place: 0,
         context: Some(prepared.process),
     };
     let started = Started {
