@@ -9,6 +9,7 @@ use crate::client::ClientError;
 use crate::exit::Exit;
 use crate::project::ProjectError;
 use crate::render::style::Style;
+use crate::session::is_end;
 
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -130,10 +131,7 @@ impl Error {
 impl From<tonic::Status> for Error {
     fn from(status: tonic::Status) -> Self {
         let message = status.message();
-        if matches!(
-            status.code(),
-            tonic::Code::Unavailable | tonic::Code::Cancelled | tonic::Code::Unknown
-        ) {
+        if is_end(&status) {
             return Error::Refused {
                 what: "the daemon went away while it was asked".into(),
                 help: Some("`.devctl/daemon.log` says why; the same command starts another".into()),

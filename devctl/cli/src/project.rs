@@ -61,14 +61,10 @@ impl Project {
 
     /// The services that are enabled, as `config --format json` prints them.
     pub(crate) fn services_as_json(&self) -> Vec<(String, Value)> {
-        let mut document: Value = serde_json::from_str(&self.model.to_json()).unwrap_or_default();
-        let services = document["services"].take();
-        let services = if let Value::Object(services) = services {
-            services
-        } else {
-            serde_json::Map::new()
-        };
-        services.into_iter().collect()
+        let services = self.model.services.iter();
+        services
+            .map(|(name, service)| (name.clone(), service.to_json()))
+            .collect()
     }
 
     /// Refuses the first name that is no service, with the nearest one that is.

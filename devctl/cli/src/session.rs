@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::io;
+use std::time::Instant;
 
 use devctl_wire::Client;
 use devctl_wire::v1::{
@@ -55,6 +56,8 @@ pub(crate) struct Session<'a> {
 struct Signals {
     first: Option<Signal>,
     count: u32,
+    /// When going down began.
+    since: Option<Instant>,
 }
 
 impl Session<'_> {
@@ -105,7 +108,11 @@ impl Session<'_> {
                 _ = terminate.recv() => if let Some(close) = self.signalled(client, Signal::SIGTERM, &mut signals).await? { return Ok(close) },
                 _ = hangup.recv() => if let Some(close) = self.signalled(client, Signal::SIGHUP, &mut signals).await? { return Ok(close) },
                 message = next(&mut updates) => match message? {
-                    Some(update) => {
+                    Some(mut update) => {
+                        if let (Some(What::Outcome(heard)), Some(since)) = (&mut update.what, signals.since) {
+                            // Of interest is how long going down took, not the whole session.
+                            heard.seconds = since.elapsed().as_secs_f64();
+                        }
                         if is_good_outcome(&update) {
                             // The summary names the addresses of all, not only of those that changed.
                             let status = client.status(StatusRequest::default()).await?.into_inner();
@@ -142,6 +149,7 @@ impl Session<'_> {
             self.render
                 .remark(&format!("`{}` ended: stopping", status.id), now_ms())?;
             signals.count = 1;
+            signals.since = Some(Instant::now());
             client.release(ReleaseRequest { kill: false }).await?;
         }
         Ok(())
@@ -156,6 +164,7 @@ impl Session<'_> {
     ) -> Result<Option<Close>, Error> {
         signals.count += 1;
         signals.first.get_or_insert(heard);
+        signals.since.get_or_insert_with(Instant::now);
         match self.on_signal {
             OnSignal::Leave(text) => {
                 ignore_lost_terminal(self.render.remark(text, now_ms()), heard)?;
@@ -191,6 +200,14 @@ pub(crate) async fn follow_logs(client: &mut Client, query: LogQuery) -> Result<
         logs: Some(query),
     };
     Ok(client.events(request).await?.into_inner())
+}
+
+/// Whether a stream ended because the daemon did: for one that only listens, that is the end and no failure.
+pub(crate) fn is_end(status: &tonic::Status) -> bool {
+    matches!(
+        status.code(),
+        tonic::Code::Unavailable | tonic::Code::Cancelled | tonic::Code::Unknown
+    )
 }
 
 /// The exit status that a shown conversation leads to.

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::render::{json, notice};
+use crate::session::is_end;
 use crate::time::Moment;
 
 /// Follow what happens to the project's services
@@ -65,8 +66,9 @@ impl Events {
                 let update = tokio::select! {
                     () = &mut deadline => return Ok(Exit::Ok),
                     update = updates.next() => match update {
-                        Some(update) => update?,
-                        None => return Ok(Exit::Ok),
+                        Some(Ok(update)) => update,
+                        Some(Err(status)) if !is_end(&status) => return Err(status.into()),
+                        Some(Err(_)) | None => return Ok(Exit::Ok),
                     },
                 };
                 let Some(What::Notice(heard)) = update.what else {

@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::project::Project;
 use crate::render::json;
 use crate::render::logs::{LogStyle, Prefixes};
-use crate::session::follow_logs;
+use crate::session::{follow_logs, is_end};
 use crate::time::Moment;
 
 /// Print what services printed
@@ -178,7 +178,12 @@ impl Logs {
         };
         let mut updates = follow_logs(client, query).await?;
         while let Some(update) = updates.next().await {
-            let Some(What::Log(line)) = update?.what else { continue };
+            let what = match update {
+                Ok(update) => update.what,
+                Err(status) if is_end(&status) => break,
+                Err(status) => return Err(status.into()),
+            };
+            let Some(What::Log(line)) = what else { continue };
             let matches = self.grep.as_ref().is_none_or(|grep| grep.is_match(&line.line));
             if matches && self.is_wanted(&line.node) {
                 shown.line(&line)?;

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::Project;
 use crate::render::style::Style;
-use crate::render::table;
+use crate::render::{table, text::truncate};
 
 mod container;
 
@@ -48,7 +48,7 @@ pub(crate) struct Ps {
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
 
-    /// Do not cut anything short (nothing ever is)
+    /// Do not cut the status short
     #[arg(long)]
     no_trunc: bool,
 
@@ -90,7 +90,8 @@ impl Ps {
                 writeln!(out, "{}", container::object(node, &status.project))?;
             }
         } else if format == "table" {
-            for line in table::lines(&rows(&nodes, context.terminal.out)) {
+            let limit = if self.no_trunc { usize::MAX } else { STATUS_LIMIT };
+            for line in table::lines(&rows(&nodes, limit, context.terminal.out)) {
                 writeln!(out, "{line}")?;
             }
         } else {
@@ -133,13 +134,16 @@ pub(crate) fn status(context: &Context, project: &Project, services: Vec<String>
     Ok(found.unwrap_or_else(|| project.as_down()))
 }
 
-fn rows(nodes: &[&NodeStatus], style: Style) -> Vec<Vec<String>> {
+/// Columns of a status in the table; `why` and --no-trunc have all of it.
+const STATUS_LIMIT: usize = 60;
+
+fn rows(nodes: &[&NodeStatus], limit: usize, style: Style) -> Vec<Vec<String>> {
     let mut rows = vec![["NAME", "RUNTIME", "STATUS", "PORTS"].map(str::to_owned).to_vec()];
     rows.extend(nodes.iter().map(|node| {
         vec![
             node.id.clone(),
             container::runtime(node),
-            colored(node, style),
+            truncate(&colored(node, style), limit),
             container::ports(node),
         ]
     }));

@@ -149,7 +149,9 @@ fn reasons<'a>(status: &'a StatusReply, node: &'a NodeStatus) -> Vec<Reason<'a>>
                 text: hold.text.clone(),
             },
         };
-        return node.holds.iter().map(reason).collect();
+        // What the node's own line says already is no further reason.
+        let said = |hold: &&devctl_wire::v1::Hold| hold.text.is_empty() || hold.text != node.summary;
+        return node.holds.iter().filter(said).map(reason).collect();
     }
     let needs = status
         .dependencies
@@ -186,6 +188,8 @@ fn said(node: &NodeStatus, style: Style) -> String {
     match node.state() {
         State::Ready => format!("{}{took}", style.good("ready")),
         State::Completed => format!("{}{took}", style.good("completed")),
+        // Why it cannot is what the branches say.
+        State::Failed if node.holds.iter().any(|hold| !hold.on.is_empty()) => style.error("cannot start"),
         State::Failed => style.error(&one_line(node, &format!("failed: {}", why_failed(node)))),
         State::Unhealthy => style.error(&one_line(node, "unhealthy")),
         State::Waiting => style.warn("waiting"),

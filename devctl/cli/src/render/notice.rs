@@ -82,12 +82,17 @@ pub(crate) fn failure(failure: &Failure, style: Style) -> Vec<String> {
         lines.push(format!("   {}", style.dim("its last lines:")));
         lines.extend(indented(failure.log_tail.iter().map(String::as_str), style));
     }
-    let help = if failure.help.is_empty() {
-        format!("`devctl logs {}` has all of it", failure.node)
-    } else {
-        failure.help.clone()
-    };
-    lines.push(format!("  {} {help}", style.help("help:")));
+    // What never ran has no logs to look at.
+    let has_run = failure.exit_code.is_some() || !failure.log_tail.is_empty() || !failure.probe_output.is_empty();
+    if !failure.help.is_empty() {
+        lines.push(format!("  {} {}", style.help("help:"), failure.help));
+    } else if has_run {
+        lines.push(format!(
+            "  {} `devctl logs {}` has all of it",
+            style.help("help:"),
+            failure.node
+        ));
+    }
     lines
 }
 

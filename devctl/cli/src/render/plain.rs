@@ -52,8 +52,11 @@ impl Render for Plain {
                 let lines = notice::plan(plan, true, self.out_style);
                 lines.iter().try_for_each(|line| writeln!(self.out, "{line}"))
             }
-            Some(What::Plan(plan)) if self.show.quiet && plan.warnings.is_empty() => Ok(()),
-            Some(What::Plan(plan)) => self.say(&notice::plan(plan, false, self.err_style)),
+            // Each change has its notice as well.
+            Some(What::Plan(plan)) => {
+                let lines: Vec<String> = plan.warnings.iter().flat_map(notice::diagnostic).collect();
+                self.say(&lines)
+            }
             Some(What::Node(status)) => {
                 self.board.update(status, now);
                 self.prefixes.expect(&status.id);

@@ -1,4 +1,4 @@
-//! Columns that line up. By hand, because a table for a pipe must never wrap or be cut, whatever the terminal's width.
+//! Columns that line up. By hand, because a table for a pipe must never wrap, whatever the terminal's width.
 
 use super::text::width;
 

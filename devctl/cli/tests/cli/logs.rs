@@ -95,6 +95,22 @@ fn followed_logs_come_from_the_daemon() {
 }
 
 #[test]
+fn the_end_of_the_daemon_is_the_end_of_what_is_followed() {
+    let gone = || crate::fake::Step::Fail(tonic::Code::Unavailable, "");
+    let sandbox = with_logs();
+    let _daemon = sandbox.daemon(Script {
+        events: vec![log("api", "last words"), gone()],
+        ..Default::default()
+    });
+    let shown = sandbox.devctl(&["logs", "-f", "api"]);
+    assert!(
+        shown.starts_with("status: 0\n") && shown.contains("last words"),
+        "{shown}"
+    );
+    assert!(sandbox.devctl(&["events"]).starts_with("status: 0\n"));
+}
+
+#[test]
 fn a_service_that_was_never_there_is_named() {
     let sandbox = with_logs();
     assert_snapshot!(sandbox.devctl(&["logs", "apj"]), @r#"
