@@ -9,7 +9,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::buffer::Buffer;
 use crate::edge::Inner;
+use crate::hold::Waiting;
 use crate::swap::{Generation, InFlight, Target};
 
 /// The first pause before a refused connection is tried again; it doubles up to [`SLOWEST`].
@@ -41,13 +43,14 @@ pub(crate) fn enter(target: &watch::Receiver<Arc<Generation>>) -> Option<InFligh
     (!matches!(inflight.generation().target, Target::Hold { .. })).then_some(inflight)
 }
 
-/// Waits until the edge leads somewhere. `left` ends when the caller goes; `deadline` is the caller's own.
+/// Waits until the edge leads somewhere. `left` ends when the caller goes; `deadline` is the caller's own. `bytes` of
+/// the caller are in memory already.
 pub(crate) async fn admit(
     edge: &Inner,
     target: &mut watch::Receiver<Arc<Generation>>,
     bytes: usize,
     deadline: Option<Instant>,
-    left: impl Future<Output = ()>,
+    left: impl AsyncFnOnce(&Waiting<'_>),
 ) -> Result<Admitted, Denied> {
     if let Some(inflight) = enter(target) {
         return Ok(Admitted {
@@ -66,6 +69,7 @@ pub(crate) async fn admit(
         Ok(waiting) => waiting,
         Err(refusal) => return Err(refuse(&refusal, target)),
     };
+    let left = left(&waiting);
     tokio::pin!(left);
     let until = waiting.until();
     loop {
@@ -97,6 +101,19 @@ pub(crate) async fn admit(
             }
         }
     }
+}
+
+/// Reads on while a connection waits, because only so can it be seen that its other end has gone. What is more than may
+/// be kept stays with the sender.
+pub(crate) async fn read_on(stream: &mut TcpStream, buffer: &mut Buffer, waiting: &Waiting<'_>) {
+    let mut room = true;
+    while room && !buffer.is_full() {
+        match buffer.read(stream).await {
+            Ok(0) | Err(_) => return,
+            Ok(count) => room = waiting.keep(count),
+        }
+    }
+    std::future::pending().await
 }
 
 /// Sleeps until then; for ever without a then.

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::buffer::Buffer;
 use crate::detect::{Guess, detect};
@@ -37,6 +38,7 @@ pub(crate) struct Early {
     pub(crate) stream: TcpStream,
     pub(crate) address: SocketAddr,
     pub(crate) generation: u64,
+    pub(crate) opened: Instant,
 }
 
 /// Serves one connection until it ends or the edge is closed.
@@ -152,6 +154,7 @@ async fn open_early(generation: &Generation) -> Option<Early> {
         stream,
         address,
         generation: generation.number,
+        opened: Instant::now(),
     })
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::admit::{Admitted, Denied, Unreached, admit, connect};
+use crate::admit::{Admitted, Denied, Unreached, admit, connect, read_on};
 use crate::amqp::Tap;
 use crate::buffer::Buffer;
 use crate::capture::{Connection, Outcome, Raw, Timing};
@@ -34,7 +34,7 @@ pub(crate) async fn serve(mut client: Client, protocol: Protocol, early: Option<
     let failed = matches!(outcome, Outcome::Failed { .. });
     log.capture(&client.edge, started.elapsed(), outcome);
     // Last, so that what is counted is also captured.
-    client.edge.stats.done(started.elapsed(), failed);
+    client.edge.stats.done(None, failed);
 }
 
 async fn pass(client: &mut Client, mut early: Option<Early>, log: &mut Log) -> Outcome {
@@ -65,7 +65,7 @@ async fn pass(client: &mut Client, mut early: Option<Early>, log: &mut Log) -> O
     }
 }
 
-/// Waits for a provider, and reads meanwhile, because only so can it be seen that the client has gone.
+/// Waits for a provider.
 async fn let_in(client: &mut Client) -> Result<Admitted, Denied> {
     let Client {
         stream,
@@ -74,15 +74,11 @@ async fn let_in(client: &mut Client) -> Result<Admitted, Denied> {
         target,
         ..
     } = client;
-    let left = async {
-        while !buffer.is_full() {
-            if buffer.read(stream).await.unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        std::future::pending().await
-    };
-    admit(edge, target, 0, None, left).await
+    let bytes = buffer.len();
+    admit(edge, target, bytes, None, async |waiting| {
+        read_on(stream, buffer, waiting).await
+    })
+    .await
 }
 
 /// Closes a connection that nobody will serve, in a way that its client notices as an error.

@@ -40,14 +40,10 @@ pub(crate) async fn answer(
         body.len(),
     );
     log.status = status.as_u16();
-    log.response = log.request.as_ref().map(|_| {
-        let size = body.len() as u64;
-        Saved {
-            head: head.trim_end().as_bytes().to_vec(),
-            body: body.as_bytes().to_vec(),
-            size,
-        }
-    });
+    log.response = log
+        .request
+        .as_ref()
+        .map(|_| Saved::whole(head.trim_end().as_bytes().to_vec(), body.as_bytes().to_vec()));
     let text = if method == Method::Head { head } else { head + &body };
     write(client, text.as_bytes(), shaped).await
 }

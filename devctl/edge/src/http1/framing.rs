@@ -38,7 +38,7 @@ pub(crate) struct BadChunk;
 
 impl Framing {
     pub(crate) const NONE: Self = Self::Length(0);
-    pub(crate) const CHUNKED: Self = Self::Chunked(Chunk::Size(0, false));
+    pub(crate) const CHUNKED: Self = Self::Chunked(Chunk::START);
 
     pub(crate) fn is_done(self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(Chunk::Done))
@@ -59,6 +59,8 @@ impl Framing {
 }
 
 impl Chunk {
+    pub(crate) const START: Self = Self::Size(0, false);
+
     /// As [`Framing::scan`]; `data` is shown the bytes without their framing.
     pub(crate) fn scan(&mut self, bytes: &[u8], mut data: impl FnMut(&[u8])) -> Result<usize, BadChunk> {
         let mut at = 0;

@@ -87,7 +87,10 @@ pub(crate) fn request(bytes: &[u8], capture: Option<&Redaction>) -> Result<Optio
     };
     let trace = seen.trace.unwrap_or_else(TraceParent::make);
     let saved = capture.map(|redaction| {
-        let mut saved = Saved::default();
+        let mut saved = Saved {
+            chunked: framing == Framing::CHUNKED,
+            ..Saved::default()
+        };
         saved.head.reserve(len + 80);
         saved
             .head
@@ -144,7 +147,10 @@ pub(crate) fn response(
         _ => Framing::UntilClose,
     };
     let saved = capture.filter(|_| status >= 200 || status == 101).map(|redaction| {
-        let mut saved = Saved::default();
+        let mut saved = Saved {
+            chunked: framing == Framing::CHUNKED,
+            ..Saved::default()
+        };
         saved.head.reserve(len);
         saved
             .head

@@ -49,9 +49,14 @@ impl Log {
     pub(crate) fn close(self, edge: &Inner, outcome: Outcome) {
         let total = self.started.elapsed();
         let failed = self.status >= 500 || matches!(outcome, Outcome::Failed { .. });
+        // Of a tunnel the way into it counts: it may stay open for hours.
+        let took = match (self.status, self.first_byte) {
+            (101, Some(first)) => first - self.started,
+            _ => total,
+        };
         self.capture(edge, total, outcome);
         // Last, so that what is counted is also captured.
-        edge.stats.done(total, failed);
+        edge.stats.done(Some(took), failed);
     }
 
     fn capture(self, edge: &Inner, total: Duration, outcome: Outcome) {
@@ -59,9 +64,9 @@ impl Log {
             return;
         };
         let mut response = self.response;
-        edge.traffic.redaction.body(&mut request);
+        request.finish(&edge.traffic.redaction);
         if let Some(response) = &mut response {
-            edge.traffic.redaction.body(response);
+            response.finish(&edge.traffic.redaction);
         }
         edge.traffic.push(Raw::Exchange(RawExchange {
             edge: Arc::clone(&edge.id),

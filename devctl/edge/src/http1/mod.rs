@@ -8,8 +8,11 @@ mod answer;
 mod flow;
 mod framing;
 mod head;
+mod lead;
 mod log;
 mod serve;
+mod settle;
 mod stub;
 
+pub(crate) use framing::Chunk;
 pub(crate) use serve::serve;

@@ -61,6 +61,8 @@ pub(crate) async fn read(
         }
     }
     if let Some(saved) = &mut log.request {
+        // Read here, not passed on: the chunks are gone already.
+        saved.chunked = false;
         saved.body(&body, client.edge.traffic.limits.body);
     }
     Ok(Some(request.map(|()| body.freeze())))

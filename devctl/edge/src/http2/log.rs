@@ -120,16 +120,16 @@ impl Log {
             self.capture(edge, total, outcome);
         }
         // Last, so that what is counted is also captured.
-        edge.stats.done(total, failed);
+        edge.stats.done(Some(total), failed);
     }
 
     fn capture(self, edge: &Inner, total: Duration, outcome: Outcome) {
         let (Some(mut request), mut response) = (self.request, self.response) else {
             return;
         };
-        edge.traffic.redaction.body(&mut request);
+        request.finish(&edge.traffic.redaction);
         if let Some(response) = &mut response {
-            edge.traffic.redaction.body(response);
+            response.finish(&edge.traffic.redaction);
         }
         edge.traffic.push(Raw::Exchange(RawExchange {
             edge: Arc::clone(&edge.id),

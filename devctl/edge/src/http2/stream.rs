@@ -16,6 +16,7 @@ use crate::admit::{Admitted, Denied, Unreached, admit};
 use crate::capture::{Outcome, Served};
 use crate::edge::Inner;
 use crate::fault::{End, Fault, FaultKind, Stream};
+use crate::hold::Waiting;
 use crate::http2::answer::{DEADLINE_EXCEEDED, answer, grpc_code, grpc_timeout};
 use crate::http2::body::{Pace, Replay, Stopped, download, upload};
 use crate::http2::log::Log;
@@ -172,7 +173,7 @@ impl Exchange<'_> {
     async fn wait(&mut self, deadline: Option<Instant>) -> Result<Admitted, Denied> {
         let mut target = self.shared.target.clone();
         let respond = &mut self.respond;
-        let left = async {
+        let left = async |_: &Waiting<'_>| {
             // An error is a connection that is gone.
             let _ = poll_fn(|cx| respond.poll_reset(cx)).await;
         };

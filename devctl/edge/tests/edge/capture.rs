@@ -176,3 +176,37 @@ async fn a_connection_that_is_passed_through_is_a_record() {
         (Protocol::Tcp, 0, ok("x").len() as u64)
     );
 }
+
+#[tokio::test]
+async fn chunks_hide_no_secret() {
+    let redact = Redaction::new(["password"]);
+    let edges = Edges::new(EdgesConfig {
+        redact,
+        ..EdgesConfig::default()
+    })
+    .unwrap();
+    let edge = open(&edges, Protocol::Http).await;
+    let chunked = provider(|mut peer| async move {
+        peer.until("0\r\n\r\n").await;
+        peer.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+        peer.say("6\r\n{\"pass\r\nc\r\nword\":\"def\"}\r\n0\r\n\r\n").await;
+        peer.head().await;
+    });
+    let _ = edge.target(Target::real(chunked.await));
+    let mut traffic = edges.traffic().follow(Filter::default());
+    let mut client = Peer::to(&edge).await;
+    client
+        .say("POST / HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .await;
+    client.say("b\r\n{\"password\"\r\n7\r\n:\"abc\"}\r\n0\r\n\r\n").await;
+    assert!(client.until("0\r\n\r\n").await.unwrap().contains("def"));
+    let Some(Followed::Record(record)) = soon("the record", traffic.next()).await else {
+        panic!("none")
+    };
+    let seen = exchange(&record);
+    assert_eq!(seen.request.body.text(), Some(r#"{"password":"[redacted]"}"#));
+    assert_eq!(
+        seen.response.as_ref().unwrap().body.text(),
+        Some(r#"{"password":"[redacted]"}"#)
+    );
+}

@@ -12,6 +12,7 @@ mod grpc;
 mod http1;
 mod http1_hold;
 mod load;
+mod reload;
 mod stub;
 mod support;
 mod tcp;
