@@ -338,7 +338,9 @@ impl<'a> Flow<'a> {
         }
         let keep = answer.keep && self.wants_keep && !self.client_ended && !self.deaf;
         if keep && !self.request_done {
-            return Poll::Pending;
+            // Nothing is due from the provider: it hangs up, or the connections are out of step.
+            let _ = ready!(self.provider.buffer.poll_read(cx, &mut self.provider.stream));
+            return Poll::Ready(End::Whole { keep: false });
         }
         Poll::Ready(End::Whole {
             keep: keep && self.provider.buffer.is_empty(),

@@ -317,3 +317,21 @@ async fn what_nobody_can_be_sure_about_is_a_400() {
             .all(|record| matches!(record, Record::Exchange(seen) if seen.outcome == Outcome::Done))
     );
 }
+
+#[tokio::test]
+async fn a_provider_that_answers_and_hangs_up_before_the_request_is_whole_ends_both() {
+    let edges = edges();
+    let edge = open(&edges, Protocol::Http).await;
+    let refuses = provider(|mut peer| async move {
+        peer.head().await;
+        peer.say("HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno")
+            .await;
+    });
+    let _ = edge.target(Target::real(refuses.await));
+    let mut client = Peer::to(&edge).await;
+    client
+        .say("PUT / HTTP/1.1\r\nHost: b\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        .await;
+    assert_eq!(client.answer().await, ("HTTP/1.1 401 Unauthorized".into(), "no".into()));
+    assert!(rest(&mut client.stream).await.unwrap().is_empty());
+}

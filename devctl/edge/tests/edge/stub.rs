@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use devctl_edge::{EdgeId, Filter, Part, Protocol, Record, Served, Stub, StubBody, Target};
+use devctl_edge::{EdgeId, Filter, Part, Protocol, Record, Recording, Served, Stub, StubBody, Target};
 use futures::StreamExt;
 use http::{Request, Response};
 
@@ -136,5 +136,28 @@ async fn a_caller_that_leaves_ends_the_stubs_work() {
             .await
             .cut,
         0
+    );
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_answered_when_the_provider_is_gone() {
+    let edges = edges();
+    let edge = open(&edges, Protocol::Http).await;
+    let _ = edge.target(Target::real(named("as before").await));
+    let mut client = Peer::to(&edge).await;
+    client.say("GET /a?b=c HTTP/1.1\r\nHost: b\r\n\r\n").await;
+    client.answer().await;
+    until(&edge, "it is counted", |edge| edge.stats().requests == 1).await;
+    let recording = Recording::new(&edges.traffic().records(&Filter::default(), 10));
+    assert_eq!(recording.len(), 1);
+    let _ = edge.target(Target::Stub(Arc::new(recording)));
+    client.say("GET /a?b=c HTTP/1.1\r\nHost: b\r\n\r\n").await;
+    assert_eq!(client.answer().await, ("HTTP/1.1 200 OK".into(), "as before".into()));
+    client.say("GET /other HTTP/1.1\r\nHost: b\r\n\r\n").await;
+    let (line, why) = client.answer().await;
+    assert_eq!(line, "HTTP/1.1 501 Not Implemented");
+    assert!(
+        why.ends_with("no answer to GET /other is recorded; recorded are:\n  GET /a?b=c\n"),
+        "{why}"
     );
 }
