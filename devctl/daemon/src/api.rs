@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use devctl_core::engine::Verb;
 use devctl_drivers::log::{LogStore, Query, Record, Stream as LineStream};
+use devctl_edge::{Edges, Filter};
 use devctl_wire::{VERSION, v1};
 use jiff::Timestamp;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -13,6 +14,7 @@ use tonic::{Request, Response, Status};
 
 use crate::command::{Command, Wait};
 use crate::convert;
+use crate::edges::{self, Ends};
 use crate::feed::{Feed, Item, Subscription};
 use crate::prepare::Preparer;
 use crate::run_loop::Wake;
@@ -25,6 +27,7 @@ const BUFFER: usize = 64;
 pub(crate) struct Api {
     pub(crate) wake: mpsc::UnboundedSender<Wake>,
     pub(crate) feed: Feed,
+    pub(crate) edges: Arc<Edges>,
     pub(crate) logs: LogStore,
     /// One `up` is prepared at a time: two would lease and open the same edges.
     pub(crate) preparer: Arc<Mutex<Preparer>>,
@@ -39,6 +42,7 @@ impl v1::devctl_server::Devctl for Api {
     type DownStream = Updates;
     type ActStream = Updates;
     type EventsStream = Updates;
+    type TrafficStream = Pin<Box<dyn futures::Stream<Item = Result<v1::TrafficRecord, Status>> + Send>>;
 
     async fn hello(&self, _request: Request<v1::HelloRequest>) -> Result<Response<v1::HelloReply>, Status> {
         let (reply, answer) = oneshot::channel();
@@ -166,6 +170,72 @@ impl v1::devctl_server::Devctl for Api {
         })?;
         let last = answer.await.map_err(|_| ending())?;
         Ok(Response::new(v1::ReleaseReply { last }))
+    }
+
+    async fn fault(&self, request: Request<v1::FaultRequest>) -> Result<Response<v1::FaultReply>, Status> {
+        edges::fault(&self.edges, &request.into_inner()).map(Response::new)
+    }
+
+    async fn traffic(&self, request: Request<v1::TrafficRequest>) -> Result<Response<Self::TrafficStream>, Status> {
+        let request = request.into_inner();
+        let filter = Ends::parse(&request.edge)?.filter();
+        let most = if request.tail == 0 {
+            usize::MAX
+        } else {
+            request.tail as usize
+        };
+        let kept = self.edges.traffic().records(&filter, most);
+        let (sender, receiver) = mpsc::channel(BUFFER);
+        let after = kept.last().map(devctl_edge::Record::number);
+        let mut live = request
+            .follow
+            .then(|| self.edges.traffic().follow(Filter { after, ..filter }));
+        tokio::spawn(async move {
+            for record in &kept {
+                if sender.send(Ok(edges::record_of(record))).await.is_err() {
+                    return;
+                }
+            }
+            while let Some(live) = &mut live {
+                let next = tokio::select! {
+                    next = live.next() => next,
+                    () = sender.closed() => return,
+                };
+                let Some(next) = next else { return };
+                if sender.send(Ok(edges::followed(&next))).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn stub(&self, request: Request<v1::StubRequest>) -> Result<Response<v1::StubReply>, Status> {
+        let request = request.into_inner();
+        let mut stubs = Vec::new();
+        let mut remarks = Vec::new();
+        if !request.off {
+            let preparer = self.preparer.lock().await;
+            for service in &request.services {
+                stubs.extend(preparer.stubs_of(service, &mut remarks).await?);
+            }
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Stub {
+            services: request.services,
+            off: request.off,
+            stubs,
+            reply,
+        })?;
+        let stubbed = answer.await.map_err(|_| ending())?;
+        let problems = remarks
+            .into_iter()
+            .map(|remark| v1::Diagnostic {
+                level: v1::Level::Warning.into(),
+                text: remark.text,
+            })
+            .collect();
+        Ok(Response::new(v1::StubReply { stubbed, problems }))
     }
 }
 

@@ -30,6 +30,13 @@ pub(crate) enum Command {
         request: v1::StatusRequest,
         reply: oneshot::Sender<v1::StatusReply>,
     },
+    /// Answer services from contracts, or let the real ones answer again. The reply is everything that is answered so then.
+    Stub {
+        services: Vec<String>,
+        off: bool,
+        stubs: Vec<(String, String, Arc<dyn Stub>)>,
+        reply: oneshot::Sender<Vec<String>>,
+    },
     /// Something worth a notice.
     Remark(Remark),
     /// An attached client lets go.

@@ -7,6 +7,7 @@ mod build;
 mod clock;
 mod command;
 mod convert;
+mod edges;
 mod feed;
 mod hooks;
 mod live;
@@ -170,6 +171,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
     let api = Api {
         wake,
         feed: feed.clone(),
+        edges: edges.clone(),
         logs,
         preparer: Arc::new(Mutex::new(Preparer::new(dirs.clone(), leases, edges.clone()))),
         hello: v1::HelloReply {

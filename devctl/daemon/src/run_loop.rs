@@ -203,6 +203,21 @@ impl Loop {
             Command::Hello { reply } => {
                 let _gone = reply.send(self.attached);
             }
+            Command::Stub {
+                services,
+                off,
+                stubs,
+                reply,
+            } => {
+                for (consumer, provider, stub) in stubs {
+                    self.wiring.add_stub(&consumer, &provider, stub);
+                }
+                for service in services {
+                    self.wiring.answer_from_contracts(&service, !off);
+                }
+                self.turn();
+                let _gone = reply.send(self.wiring.answered_from_contracts());
+            }
             Command::Remark(remark) => self.remark(remark),
             Command::Attached => self.attached += 1,
             Command::Release { kill, reply } => {
@@ -258,12 +273,19 @@ impl Loop {
     }
 
     fn up(&mut self, command: UpCommand) {
+        let resolved = |spec: &std::sync::Arc<crate::spec::NodeSpec>| v1::ResolvedNode {
+            node: spec.id.to_string(),
+            resolved: Some(snapshot::resolve(spec)),
+            runtime: spec.what.word().to_owned(),
+        };
+        let told = if command.dry_run { command.specs.as_slice() } else { &[] };
         let plan = v1::Plan {
             changes: devctl_core::plan::changes(&command.up, &self.state)
                 .iter()
                 .map(convert::change)
                 .collect(),
             warnings: command.warnings,
+            resolved: told.iter().map(resolved).collect(),
         };
         let _gone = command.reply.send(convert::update(v1::update::What::Plan(plan)));
         if command.dry_run {

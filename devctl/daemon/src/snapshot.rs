@@ -241,7 +241,8 @@ fn speaks_http(published: Option<&Published>, port: u16) -> bool {
     }
 }
 
-fn resolve(spec: &NodeSpec) -> v1::Resolved {
+/// What a node is told, its secrets hidden.
+pub(crate) fn resolve(spec: &NodeSpec) -> v1::Resolved {
     let hide = |value: &str| {
         spec.secrets
             .iter()

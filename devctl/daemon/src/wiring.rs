@@ -1,6 +1,6 @@
 //! The project's edges: opened where a consumer names a provider or a port is published, and led to whichever run serves.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ pub(crate) struct Wiring {
     wires: BTreeMap<EdgeId, Wire>,
     /// Stand-ins, by consumer and provider.
     stubs: HashMap<(String, String), Arc<dyn Stub>>,
+    /// Services that are answered from contracts though they could run.
+    stubbed: BTreeSet<String>,
     /// Under way at old runs, until somebody stops these.
     draining: HashMap<String, Vec<Draining>>,
 }
@@ -45,6 +47,7 @@ impl Wiring {
             edges,
             wires: BTreeMap::new(),
             stubs: HashMap::new(),
+            stubbed: BTreeSet::new(),
             draining: HashMap::new(),
         }
     }
@@ -75,6 +78,19 @@ impl Wiring {
         self.stubs.insert((consumer.to_owned(), provider.to_owned()), stub);
     }
 
+    /// Leads a service's consumers to its stand-in, or back.
+    pub(crate) fn answer_from_contracts(&mut self, service: &str, on: bool) {
+        match on {
+            true => self.stubbed.insert(service.to_owned()),
+            false => self.stubbed.remove(service),
+        };
+    }
+
+    /// Services that are answered from contracts on request.
+    pub(crate) fn answered_from_contracts(&self) -> Vec<String> {
+        self.stubbed.iter().cloned().collect()
+    }
+
     /// Leads each edge to whoever serves now.
     pub(crate) fn turn(&mut self, state: &State, performer: &Performer, now: Time) {
         let mut providers: HashMap<&str, Vec<NodeId>> = HashMap::new();
@@ -87,7 +103,10 @@ impl Wiring {
                 .get(id.provider.as_str())
                 .map(Vec::as_slice)
                 .unwrap_or_default();
-            let lead = lead(id, nodes, state, performer, now);
+            let lead = match self.stubbed.contains(&id.provider) {
+                true => Lead::Stub,
+                false => lead(id, nodes, state, performer, now),
+            };
             if lead == wire.lead {
                 continue;
             }

@@ -30,6 +30,8 @@ pub(crate) struct Preparer {
     leases: Leases,
     edges: Arc<Edges>,
     forget: bool,
+    /// The project as it was read last, and the edges that it asked for.
+    last: Option<(Project, edges::Wanted)>,
 }
 
 impl Preparer {
@@ -39,6 +41,7 @@ impl Preparer {
             leases,
             edges,
             forget: false,
+            last: None,
         }
     }
 
@@ -89,7 +92,13 @@ impl Preparer {
 
         let plan = plan(&project, &choices, &addresses)?;
         let specs = self.specs(&project, &plan, &choices, &addresses, &caller);
-        let stubs = contract_stubs(&project, &choices, &wanted, &mut remarks).await;
+        let stubs = contract_stubs(
+            &project,
+            |provider| choices.get(provider) == Some(&Choice::Stub),
+            &wanted,
+            &mut remarks,
+        )
+        .await;
         let scope = scope(&plan, &request);
         let sources = stamps(&specs, &scope).await?;
         let project_facts = ProjectFacts {
@@ -101,6 +110,8 @@ impl Preparer {
                 .map(|path| path.display().to_string())
                 .collect(),
         };
+        let wanted_edges = wanted.ids();
+        self.last = Some((project, wanted));
         Ok(UpCommand {
             up: Up {
                 plan,
@@ -116,7 +127,7 @@ impl Preparer {
             specs,
             project: project_facts,
             edges: opened,
-            wanted_edges: wanted.ids(),
+            wanted_edges,
             stubs,
             warnings: loaded.warnings,
             remarks,
@@ -128,6 +139,17 @@ impl Preparer {
             request,
             reply,
         })
+    }
+
+    /// Stand-ins for `service`, for each of its consumers.
+    pub(crate) async fn stubs_of(&self, service: &str, remarks: &mut Vec<Remark>) -> Result<Stubs, tonic::Status> {
+        let Some((project, wanted)) = &self.last else {
+            return Err(tonic::Status::failed_precondition("nothing is up: `devctl up` first"));
+        };
+        if !project.services.contains_key(service) {
+            return Err(tonic::Status::not_found(format!("there is no service `{service}`")));
+        }
+        Ok(contract_stubs(project, |provider| provider == service, wanted, remarks).await)
     }
 
     fn specs(
@@ -245,11 +267,11 @@ type Stubs = Vec<(String, String, Arc<dyn Stub>)>;
 /// A stand-in for each consumer of a service that is answered from contracts.
 async fn contract_stubs(
     project: &Project,
-    choices: &HashMap<String, Choice>,
+    is_stubbed: impl Fn(&str) -> bool,
     wanted: &edges::Wanted,
     remarks: &mut Vec<Remark>,
 ) -> Stubs {
-    let stubbed = |id: &&EdgeId| choices.get(&id.provider) == Some(&Choice::Stub);
+    let stubbed = |id: &&EdgeId| is_stubbed(&id.provider);
     let ids = wanted.ids();
     let pairs: HashSet<(String, String)> = ids
         .iter()
