@@ -59,6 +59,11 @@ fn run(command: Command, context: &Context) -> Result<Exit, Error> {
         Command::Kill(verb) => verb.run(context),
         Command::Port(verb) => verb.run(context),
         Command::Events(verb) => verb.run(context),
+        Command::Edges(verb) => verb.run(context),
+        Command::Traffic(verb) => verb.run(context),
+        Command::Fault(verb) => verb.run(context),
+        Command::Stub(verb) => verb.run(context),
+        Command::Unstub(verb) => verb.run(context),
         Command::Graph(verb) => verb.run(context),
         Command::Why(verb) => verb.run(context),
         Command::Doctor(verb) => verb.run(context),
@@ -86,6 +91,11 @@ fn verb_format(command: &Command) -> Option<args::Format> {
         Command::Doctor(verb) => verb.talk.format,
         Command::Ps(_)
         | Command::Port(_)
+        | Command::Edges(_)
+        | Command::Traffic(_)
+        | Command::Fault(_)
+        | Command::Stub(_)
+        | Command::Unstub(_)
         | Command::Graph(_)
         | Command::Schema(_)
         | Command::Completions(_)

@@ -133,7 +133,11 @@ impl Session<'_> {
                     None => return Ok(close(outcome, failed, signals)),
                 },
                 message = next(&mut logs) => match message? {
-                    Some(update) => self.render.update(&update, now_ms())?,
+                    // Its notices are those of the other stream, while there is one.
+                    Some(update) if updates.is_none() || matches!(update.what, Some(What::Log(_))) => {
+                        self.render.update(&update, now_ms())?;
+                    }
+                    Some(_) => {}
                     None if updates.is_none() => return Ok(close(outcome, failed, signals)),
                     None => logs = None,
                 },

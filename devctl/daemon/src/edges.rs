@@ -55,9 +55,9 @@ impl Ends {
             let known = if known.is_empty() {
                 "none is open".to_owned()
             } else {
-                known.join(", ")
+                format!("there is {}", known.join(", "))
             };
-            return Err(Status::not_found(format!("no edge is `{written}`: there is {known}")));
+            return Err(Status::not_found(format!("no edge is `{written}`: {known}")));
         }
         Ok(meant)
     }

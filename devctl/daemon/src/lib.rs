@@ -9,6 +9,7 @@ mod command;
 mod convert;
 mod edges;
 mod feed;
+mod files;
 mod hooks;
 mod live;
 mod outcome;
@@ -25,6 +26,8 @@ mod start;
 mod stubs;
 mod watch;
 mod wiring;
+
+pub use files::DiskFiles;
 
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;

@@ -111,6 +111,7 @@ impl Render for Tty {
                 let told = devctl_wire::v1::Plan {
                     changes,
                     warnings: plan.warnings.clone(),
+                    ..devctl_wire::v1::Plan::default()
                 };
                 self.above.extend(notice::plan(&told, false, self.style));
             }

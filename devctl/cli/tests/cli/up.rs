@@ -100,6 +100,7 @@ fn in_the_foreground_ctrl_c_takes_the_graph_down() {
     let daemon = sandbox.daemon(Script {
         up,
         events: vec![
+            notice("db", Level::Info, "ready", "ready after 3.9 s"),
             log("db", "ready for connections"),
             log("api", "\x1b[2Jlistening"),
             Step::AwaitRelease(1),
@@ -113,6 +114,7 @@ fn in_the_foreground_ctrl_c_takes_the_graph_down() {
     assert!(shown.starts_with("status: 130\n"), "{shown}");
     assert!(shown.contains("db  | ready for connections\n"), "{shown}");
     assert!(shown.contains("api | listening\n"), "{shown}");
+    assert_eq!(shown.matches("ready after 3.9 s").count(), 1, "{shown}");
     assert!(shown.contains("stopping; Ctrl-C again kills at once\n"), "{shown}");
     assert!(shown.contains("stopped in "), "{shown}");
     let released: Vec<bool> = daemon

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use devctl_compose::model::Project;
-use devctl_compose::{DiskFiles, LoadOptions};
+use devctl_compose::LoadOptions;
 use devctl_wire::v1;
+
+use crate::files::DiskFiles;
 
 /// A project that could be read.
 pub(super) struct LoadedProject {
