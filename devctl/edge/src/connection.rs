@@ -20,7 +20,9 @@ use crate::{admit, http1, http2, tcp};
 /// A beginning that is not finished within this time is no request line.
 const UNFINISHED: Duration = Duration::from_millis(500);
 /// How soon a provider that refused a connection is tried again while nobody has spoken.
-const AGAIN: Duration = Duration::from_millis(50);
+const AGAIN: Duration = Duration::from_millis(100);
+/// How long the way to a provider may take before its first word is no longer waited for.
+const EARLY: Duration = Duration::from_secs(1);
 
 /// A consumer's connection.
 pub(crate) struct Client {
@@ -148,7 +150,7 @@ async fn find_out(client: &mut Client) -> Option<(Protocol, Option<Early>)> {
 
 async fn open_early(generation: &Generation) -> Option<Early> {
     let address = generation.address()?;
-    let connected = tokio::time::timeout(AGAIN, admit::try_connect(address)).await;
+    let connected = tokio::time::timeout(EARLY, admit::try_connect(address)).await;
     let stream = connected.ok()?.ok()?;
     Some(Early {
         stream,

@@ -27,6 +27,8 @@ pub(crate) async fn serve(client: Client, early: Option<Early>) {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(STREAMS)
+        // Whoever cancels a burst of calls is no attacker here.
+        .max_pending_accept_reset_streams(STREAMS as usize)
         .max_header_list_size(64 << 10);
     let io = Prefixed::new(buffer, stream, Arc::clone(&edge));
     let Ok(mut connection) = builder.handshake::<_, Bytes>(io).await else {

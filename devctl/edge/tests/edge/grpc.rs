@@ -276,3 +276,52 @@ async fn a_refused_stream_is_sent_again_and_nothing_else() {
     assert_eq!(seen.recv().await.unwrap(), "/second");
     assert!(seen.try_recv().is_err());
 }
+
+#[tokio::test]
+async fn faults_meet_single_calls() {
+    let edges = edges();
+    let edge = open(&edges, Protocol::Grpc).await;
+    let _ = edge.target(Target::real(server("billing").await.0));
+    let mut client = HealthClient::new(channel(&edge).await);
+    let latency = FaultKind::Latency {
+        latency: Duration::from_millis(60),
+        jitter: Duration::ZERO,
+    };
+    edge.add_fault(Fault::new(latency.clone()));
+    edge.add_fault(Fault::new(latency).upstream());
+    let asked = std::time::Instant::now();
+    assert_eq!(knows(&mut client, "billing").await, Ok(1));
+    assert!(asked.elapsed() >= Duration::from_millis(120), "{:?}", asked.elapsed());
+    edge.clear_faults();
+    edge.add_fault(Fault::new(FaultKind::ResetPeer {
+        timeout: Duration::ZERO,
+    }));
+    assert_eq!(knows(&mut client, "billing").await, Err(Code::Internal));
+    edge.clear_faults();
+    edge.add_fault(Fault::new(FaultKind::LimitData { bytes: 3 }));
+    assert!(knows(&mut client, "billing").await.is_err());
+    edge.clear_faults();
+    assert_eq!(knows(&mut client, "billing").await, Ok(1));
+    assert_eq!(edge.stats().connections, 1, "the connection has seen it all");
+}
+
+#[tokio::test]
+async fn a_burst_of_cancelled_calls_does_not_cost_the_connection() {
+    let edges = edges();
+    let edge = open(&edges, Protocol::Grpc).await;
+    let client = HealthClient::new(channel(&edge).await);
+    let calls: Vec<_> = (0..300)
+        .map(|_| {
+            let mut client = client.clone();
+            tokio::spawn(async move { client.check(service("billing")).await.map(|_| ()) })
+        })
+        .collect();
+    until(&edge, "all wait", |edge| edge.held().waiting == 300).await;
+    for call in &calls {
+        call.abort();
+    }
+    until(&edge, "all left", |edge| edge.held().left == 300).await;
+    let _ = edge.target(Target::real(server("billing").await.0));
+    assert_eq!(knows(&mut client.clone(), "billing").await, Ok(1));
+    assert_eq!(edge.stats().connections, 1);
+}
