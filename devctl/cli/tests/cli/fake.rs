@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use devctl_wire::v1::devctl_server::{Devctl, DevctlServer};
 use devctl_wire::v1::{
-    ActRequest, DownRequest, EventsRequest, HelloReply, HelloRequest, ReleaseReply, ReleaseRequest, StatusReply,
-    StatusRequest, UpRequest, Update, update::What,
+    ActRequest, DownRequest, EventsRequest, FaultReply, FaultRequest, HelloReply, HelloRequest, ReleaseReply,
+    ReleaseRequest, StatusReply, StatusRequest, StubReply, StubRequest, TrafficRecord, TrafficRequest, UpRequest,
+    Update, update::What,
 };
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,6 +46,12 @@ pub(crate) struct Script {
     pub(crate) events: Vec<Step>,
     /// To `Status`.
     pub(crate) status: StatusReply,
+    /// To `Fault`.
+    pub(crate) fault: FaultReply,
+    /// To `Traffic`.
+    pub(crate) traffic: Vec<TrafficRecord>,
+    /// To `Stub`.
+    pub(crate) stub: StubReply,
     /// The version that is claimed; empty: the right one.
     pub(crate) version: String,
     /// Others are attached as well.
@@ -66,6 +73,9 @@ pub(crate) enum Asked {
     Act(ActRequest),
     Release(ReleaseRequest),
     Events(EventsRequest),
+    Fault(FaultRequest),
+    Traffic(TrafficRequest),
+    Stub(StubRequest),
     Status,
 }
 
@@ -181,6 +191,7 @@ impl Devctl for Service {
     type DownStream = Updates;
     type ActStream = Updates;
     type EventsStream = Updates;
+    type TrafficStream = ReceiverStream<Result<TrafficRecord, Status>>;
 
     async fn hello(&self, _: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let version = &self.script.version;
@@ -229,5 +240,24 @@ impl Devctl for Service {
         Ok(Response::new(ReleaseReply {
             last: !self.script.others,
         }))
+    }
+
+    async fn fault(&self, request: Request<FaultRequest>) -> Result<Response<FaultReply>, Status> {
+        self.note(Asked::Fault(request.into_inner()));
+        Ok(Response::new(self.script.fault.clone()))
+    }
+
+    async fn traffic(&self, request: Request<TrafficRequest>) -> Result<Response<Self::TrafficStream>, Status> {
+        self.note(Asked::Traffic(request.into_inner()));
+        let (sender, receiver) = mpsc::channel(64);
+        for record in &self.script.traffic {
+            let _ = sender.send(Ok(record.clone())).await;
+        }
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn stub(&self, request: Request<StubRequest>) -> Result<Response<StubReply>, Status> {
+        self.note(Asked::Stub(request.into_inner()));
+        Ok(Response::new(self.script.stub.clone()))
     }
 }

@@ -11,3 +11,4 @@ mod up;
 mod usage;
 mod verbs;
 mod views;
+mod ways;

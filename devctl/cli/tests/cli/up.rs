@@ -242,7 +242,7 @@ fn a_dry_run_says_why() {
             change("api", "recreate", "`image` changed: shop/api → shop/api:2"),
             change("old", "orphan", "no longer in the files"),
         ],
-        warnings: Vec::new(),
+        ..Default::default()
     };
     let _daemon = sandbox.daemon(Script {
         up: vec![What::Plan(plan).into(), ended(Ended::Planned)],
