@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DEVCTL := target/debug/devctl
 PHOENIX := $(DEVCTL) -f compose/compose.yaml
 
-.PHONY: help setup build up down test lint fmt doc conformance
+.PHONY: help setup build up down test test-services lint fmt conformance
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,16 +17,22 @@ build: ## builds devctl
 
 up: setup build ## brings the Phoenix system up, and proves it with a request
 	$(PHOENIX) up -d --wait
-	compose/prove --devctl $(DEVCTL)
+	@at() { echo "http://$$($(PHOENIX) port "$$1" 8080)"; }; \
+	compose/prove --auth "$$(at auth)" --gateway "$$(at api-gateway)" --bff "$$(at mobile-bff)" --notification "$$(at notification)"
 
 down: build ## takes it down again (its data stays; `$(PHOENIX) down -v` removes it)
 	$(PHOENIX) down
 
-test: setup ## starts what the tests need, and runs them all
-	cargo build --locked -p devctl
+test: setup build ## starts what the tests need, and runs them all
 	cargo test --locked --workspace
-	cd fixtures/services && cargo test --locked --workspace
-	cd fixtures/services/auth && go test ./...
+	@$(MAKE) --no-print-directory test-services
+
+TEST_DB := $(DEVCTL) -f fixtures/services/testing/compose.yaml
+test-services: build ## the sample's own tests, on a database server that devctl brings up for them
+	@set -e; trap '$(TEST_DB) down -v' EXIT; $(TEST_DB) up -d --wait; \
+	export DATABASE_URL="postgres://test:test@$$($(TEST_DB) port db 5432)/test"; set -x; \
+	(cd fixtures/services && cargo test --locked --workspace); \
+	(cd fixtures/services/auth && go test ./...)
 
 lint: setup ## formatting, clippy, docs: whatever CI refuses
 	cargo fmt --all -- --check
