@@ -224,3 +224,21 @@ fn events_are_notices_and_nothing_else() {
     {"type":"notice","number":0,"time":"1970-01-01T00:00:00.000Z","level":"error","node":"api","kind":"","text":"exited with 1","help":"look at its logs","lines":["no database"]}
     "#);
 }
+
+#[test]
+fn doctor_names_what_cannot_run_here_and_what_to_do() {
+    let sandbox = Sandbox::shop();
+    let output = sandbox.command(&["doctor", "--format", "json"]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let services = report["services"].as_array().unwrap();
+    let api = services.iter().find(|service| service["service"] == "api").unwrap();
+    assert_eq!(
+        (&api["runtime"], &api["finding"]["grade"]),
+        (&serde_json::Value::Null, &"fault".into())
+    );
+    assert!(api["finding"]["help"].as_str().unwrap().contains("x-devctl"), "{api}");
+    assert_eq!(output.status.code(), Some(1), "a service cannot run");
+    let shown = sandbox.devctl(&["--runtime", "docker", "doctor", "seed"]);
+    assert!(shown.contains("This machine\n") && shown.contains("✗ seed"), "{shown}");
+    assert!(!shown.contains("✗ api"), "{shown}");
+}
