@@ -240,7 +240,6 @@ impl v1::devctl_server::Devctl for Api {
 }
 
 impl Api {
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     fn send(&self, command: Command) -> Result<(), Status> {
         self.wake.send(Wake::Command(command)).map_err(|_| ending())
     }
@@ -252,7 +251,6 @@ struct Attached {
 }
 
 impl Attached {
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     fn new(api: &Api) -> Result<Self, Status> {
         api.send(Command::Attached)?;
         Ok(Self { wake: api.wake.clone() })
@@ -339,7 +337,6 @@ fn line(record: Record) -> v1::LogLine {
 }
 
 /// `KILL`, `SIGKILL`, `9`: as people write signals.
-#[expect(clippy::result_large_err, reason = "tonic's own error type")]
 fn signal_name(written: &str) -> Result<String, Status> {
     use nix::sys::signal::Signal;
     if written.is_empty() {

@@ -16,7 +16,6 @@ pub(crate) struct Ends {
 
 impl Ends {
     /// Reads what a person wrote.
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     pub(crate) fn parse(written: &str) -> Result<Self, Status> {
         let (consumer, rest) = match written.split_once("->") {
             Some((consumer, rest)) => (consumer.trim(), rest.trim()),
@@ -46,7 +45,6 @@ impl Ends {
     }
 
     /// The open edges that are meant.
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     fn among(&self, edges: &Edges, written: &str) -> Result<Vec<Edge>, Status> {
         let all = edges.list();
         let meant: Vec<Edge> = all.iter().filter(|edge| self.mean(edge.id())).cloned().collect();
@@ -73,7 +71,6 @@ impl Ends {
 }
 
 /// Does what is asked, and lists what there is then.
-#[expect(clippy::result_large_err, reason = "tonic's own error type")]
 pub(crate) fn fault(edges: &Edges, request: &v1::FaultRequest) -> Result<v1::FaultReply, Status> {
     let ends = Ends::parse(&request.edge)?;
     let listed = request.what.is_none() && request.edge.is_empty();
@@ -117,7 +114,6 @@ pub(crate) fn fault(edges: &Edges, request: &v1::FaultRequest) -> Result<v1::Fau
     })
 }
 
-#[expect(clippy::result_large_err, reason = "tonic's own error type")]
 fn read(written: &v1::EdgeFault) -> Result<Fault, Status> {
     let ms = Duration::from_millis;
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
