@@ -18,6 +18,7 @@ mod postgres;
 mod tests;
 
 pub use pacing::{Health, Pacer, Pacing};
+pub(crate) use postgres::execute;
 
 /// How readiness is tested.
 #[derive(Clone, Debug, PartialEq, Eq)]

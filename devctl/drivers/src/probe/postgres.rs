@@ -9,6 +9,11 @@ use super::{PostgresHost, PostgresLogin};
 
 /// Ready is what answers `SELECT 1`.
 pub(super) async fn select_one(login: &PostgresLogin) -> Result<String, String> {
+    execute(login, "SELECT 1").await.map(|()| "SELECT 1".to_owned())
+}
+
+/// Logs in and executes statements; what they answer is not looked at.
+pub(crate) async fn execute(login: &PostgresLogin, statements: &str) -> Result<(), String> {
     let mut config = Config::new();
     config
         .user(&login.user)
@@ -20,27 +25,24 @@ pub(super) async fn select_one(login: &PostgresLogin) -> Result<String, String> 
     match &login.host {
         PostgresHost::Tcp(addr) => {
             let stream = super::connect(*addr).await?;
-            session(&config, stream).await
+            session(&config, stream, statements).await
         }
         PostgresHost::Unix(dir, port) => {
             let path = dir.join(format!(".s.PGSQL.{port}"));
             let stream = UnixStream::connect(&path)
                 .await
                 .map_err(|error| format!("connect to {}: {}", path.display(), super::brief(&error)))?;
-            session(&config, stream).await
+            session(&config, stream, statements).await
         }
     }
 }
 
-async fn session<S>(config: &Config, stream: S) -> Result<String, String>
+async fn session<S>(config: &Config, stream: S, statements: &str) -> Result<(), String>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(describe)?;
-    let query = async {
-        client.simple_query("SELECT 1").await.map_err(describe)?;
-        Ok("SELECT 1".to_owned())
-    };
+    let query = async { client.simple_query(statements).await.map(|_| ()).map_err(describe) };
     tokio::pin!(query);
     tokio::select! {
         told = &mut query => told,
