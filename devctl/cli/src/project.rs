@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use devctl_compose::model::{Condition, Service};
-use devctl_compose::{DiskFiles, LoadOptions, model};
+use devctl_compose::{LoadOptions, model};
+use devctl_daemon::DiskFiles;
 use devctl_drivers::dirs::{Dirs, Places};
 use devctl_wire::v1::{Dependency, NodeStatus, StatusReply};
 use miette::Diagnostic;
