@@ -10,6 +10,7 @@ use crate::support::{Project, wait_for};
 const COMPOSE: &str = r#"
 services:
   stubborn:
+    image: app
     environment: {NAME: stubborn, IGNORE_TERM: "1", SPAWN: "1", HOLDS: "$$PWD"}
     x-devctl:
       native: {command: [python3, $SERVICE], ports: {"8080": PORT}, ready: /healthz}
@@ -17,7 +18,13 @@ services:
 
 /// The daemon and its guardian.
 fn daemon(project: &Project) -> (i32, i32) {
-    let find = |verb: &str| project.processes().into_iter().find(|(_, command)| command.contains(verb)).map(|(pid, _)| pid);
+    let find = |verb: &str| {
+        project
+            .processes()
+            .into_iter()
+            .find(|(_, command)| command.contains(verb))
+            .map(|(pid, _)| pid)
+    };
     let daemon = wait_for("the daemon", Duration::from_secs(5), || find("__daemon"));
     let guardian = wait_for("the guardian", Duration::from_secs(5), || find("__guardian"));
     (daemon, guardian)
@@ -27,7 +34,14 @@ fn daemon(project: &Project) -> (i32, i32) {
 fn kill_9_of_the_daemon_leaves_nothing_after_two_seconds() {
     let project = Project::new(COMPOSE);
     project.ok(&["up", "-d", "--wait"]);
-    assert!(project.processes().iter().any(|(_, command)| command.starts_with("sleep 1001")), "{:?}", project.processes());
+    assert!(
+        project
+            .processes()
+            .iter()
+            .any(|(_, command)| command.starts_with("sleep 1001")),
+        "{:?}",
+        project.processes()
+    );
     let (daemon, _) = daemon(&project);
     kill(Pid::from_raw(daemon), Signal::SIGKILL).expect("the daemon is there");
     let took = project.wait_until_gone(Duration::from_secs(4));

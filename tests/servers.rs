@@ -9,6 +9,7 @@ services:
     environment: {POSTGRES_USER: shop, POSTGRES_PASSWORD: secret-of-the-shop, POSTGRES_DB: goods}
     volumes: [data:/var/lib/postgresql/data, ./init:/docker-entrypoint-initdb.d:ro]
   count:
+    image: app
     depends_on: {db: {condition: service_healthy}}
     environment: {DATABASE_URL: "postgres://shop:secret-of-the-shop@db:5432/goods"}
     x-devctl:
@@ -18,19 +19,31 @@ volumes: {data: {}}
 
 fn visits(project: &Project) -> Vec<String> {
     let out = project.ok(&["logs", "--no-log-prefix", "count"]).out;
-    out.lines().filter(|line| line.chars().all(|c| c.is_ascii_digit()) && !line.is_empty()).map(str::to_owned).collect()
+    out.lines()
+        .filter(|line| line.chars().all(|c| c.is_ascii_digit()) && !line.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
 fn postgres_runs_its_init_scripts_keeps_its_data_and_loses_it_when_asked() {
     let project = Project::new(POSTGRES);
-    project.write("init/10-schema.sql", "create table visits (at timestamptz default now());");
-    project.write("init/20-first.sh", "psql -v ON_ERROR_STOP=1 -U \"$POSTGRES_USER\" -d \"$POSTGRES_DB\" -c 'insert into visits default values'\n");
+    project.write(
+        "init/10-schema.sql",
+        "create table visits (at timestamptz default now());",
+    );
+    project.write(
+        "init/20-first.sh",
+        "psql -v ON_ERROR_STOP=1 -U \"$POSTGRES_USER\" -d \"$POSTGRES_DB\" -c 'insert into visits default values'\n",
+    );
     project.ok(&["up", "-d", "--wait", "db"]);
     for expected in ["2", "3"] {
         project.ok(&["up", "-d", "--wait"]);
         crate::support::wait_for("the count", std::time::Duration::from_secs(10), || {
-            visits(&project).last().is_some_and(|last| last == expected).then_some(())
+            visits(&project)
+                .last()
+                .is_some_and(|last| last == expected)
+                .then_some(())
         });
         project.ok(&["down"]);
     }
@@ -45,9 +58,7 @@ fn postgres_runs_its_init_scripts_keeps_its_data_and_loses_it_when_asked() {
 
 #[test]
 fn a_version_that_is_not_there_is_refused_with_what_is() {
-    let project = Project::new(
-        "services:\n  db:\n    image: postgres:9.1\n    environment: {POSTGRES_PASSWORD: x}\n",
-    );
+    let project = Project::new("services:\n  db:\n    image: postgres:9.1\n    environment: {POSTGRES_PASSWORD: x}\n");
     let said = project.run(&["up", "-d", "--wait"]);
     assert_ne!(said.code, 0);
     assert!(said.err.contains("9.1") && said.err.contains("native"), "{}", said.err);
@@ -67,7 +78,16 @@ services:
     project.ok(&["up", "-d", "--wait"]);
     let at = project.ok(&["port", "mq", "15672"]).out.trim().to_owned();
     let said = std::process::Command::new("curl")
-        .args(["-sf", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", "-u", "shop:shop-pass"])
+        .args([
+            "-sf",
+            "--retry",
+            "20",
+            "--retry-connrefused",
+            "--retry-delay",
+            "1",
+            "-u",
+            "shop:shop-pass",
+        ])
         .arg(format!("http://{at}/api/vhosts"))
         .output()
         .expect("curl");

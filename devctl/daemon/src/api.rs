@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use devctl_core::engine::Verb;
+use devctl_drivers::dirs::Dirs;
 use devctl_drivers::log::{LogStore, Query, Record, Stream as LineStream};
 use devctl_edge::{Edges, Filter};
 use devctl_wire::{VERSION, v1};
@@ -29,6 +30,7 @@ pub(crate) struct Api {
     pub(crate) feed: Feed,
     pub(crate) edges: Arc<Edges>,
     pub(crate) logs: LogStore,
+    pub(crate) dirs: Arc<Dirs>,
     /// One `up` is prepared at a time: two would lease and open the same edges.
     pub(crate) preparer: Arc<Mutex<Preparer>>,
     pub(crate) hello: v1::HelloReply,
@@ -81,8 +83,29 @@ impl v1::devctl_server::Devctl for Api {
         let request = request.into_inner();
         let (reply, own) = mpsc::unbounded_channel();
         let subscription = self.feed.subscribe(None);
-        if request.volumes && request.services.is_empty() {
-            self.preparer.lock().await.forget_when_down();
+        let all_data = request.volumes && request.services.is_empty();
+        if all_data {
+            // Data of nodes that nobody knows any more goes as well; an `up` that comes meanwhile waits until it is gone.
+            let preparer = self.preparer.clone().lock_owned().await;
+            let dirs = self.dirs.clone();
+            let (through, mut before) = (reply, own);
+            let (reply, own) = mpsc::unbounded_channel();
+            self.send(Command::Down {
+                request,
+                reply: through,
+            })?;
+            tokio::spawn(async move {
+                let _nobody_prepares = preparer;
+                while let Some(update) = before.recv().await {
+                    if matches!(update.what, Some(v1::update::What::Outcome(_)))
+                        && let Err(error) = crate::remove::all_data(&dirs).await
+                    {
+                        tracing::warn!(%error, "not all data could be removed");
+                    }
+                    let _gone = reply.send(update);
+                }
+            });
+            return Ok(stream(subscription, own, None, false));
         }
         self.send(Command::Down { request, reply })?;
         Ok(stream(subscription, own, None, false))

@@ -179,6 +179,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
         wake,
         feed: feed.clone(),
         edges: edges.clone(),
+        dirs: dirs.clone(),
         logs,
         preparer: Arc::new(Mutex::new(Preparer::new(dirs.clone(), leases, edges.clone()))),
         hello: v1::HelloReply {
@@ -190,8 +191,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
         },
     };
     let done = CancellationToken::new();
-    let preparer = api.preparer.clone();
-    let watch = Watch::start(watching, preparer.clone());
+    let watch = Watch::start(watching, api.preparer.clone());
     let server = tokio::spawn(
         tonic::transport::Server::builder()
             .add_service(DevctlServer::new(api).max_decoding_message_size(64 << 20))
@@ -211,11 +211,6 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
     edges.shutdown(Duration::from_millis(100)).await;
     means.tasks.close();
     let _late = tokio::time::timeout(FAREWELL, means.tasks.wait()).await;
-    if preparer.lock().await.is_to_be_forgotten()
-        && let Err(error) = remove::all_data(&means).await
-    {
-        tracing::warn!(%error, "not all data could be removed");
-    }
     done.cancel();
     let _late = tokio::time::timeout(FAREWELL, server).await;
     Ok(())

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use devctl_core::NodeId;
+use devctl_drivers::dirs::Dirs;
 
 use crate::perform::Means;
 use crate::spec::{DataPlace, NodeSpec, What};
@@ -26,8 +27,8 @@ pub(crate) async fn node(means: &Means, node: &NodeId, specs: Vec<Arc<NodeSpec>>
 }
 
 /// Removes all data of a project, whoever's it was: `down -v` with nothing running and no plan.
-pub(crate) async fn all_data(means: &Means) -> std::io::Result<()> {
-    match tokio::fs::remove_dir_all(&means.dirs.data).await {
+pub(crate) async fn all_data(dirs: &Dirs) -> std::io::Result<()> {
+    match tokio::fs::remove_dir_all(&dirs.data).await {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -29,7 +29,6 @@ pub(crate) struct Preparer {
     dirs: Arc<Dirs>,
     leases: Leases,
     edges: Arc<Edges>,
-    forget: bool,
     /// The project as it was read last, and the edges that it asked for.
     last: Option<(Project, edges::Wanted)>,
 }
@@ -40,19 +39,8 @@ impl Preparer {
             dirs,
             leases,
             edges,
-            forget: false,
             last: None,
         }
-    }
-
-    /// All data goes when the daemon ends: `down -v`.
-    pub(crate) fn forget_when_down(&mut self) {
-        self.forget = true;
-    }
-
-    /// Whether all data is to go.
-    pub(crate) fn is_to_be_forgotten(&self) -> bool {
-        self.forget
     }
 
     /// Reads the files and makes ready what they ask for.
@@ -62,7 +50,6 @@ impl Preparer {
         wait: Wait,
         reply: Reply,
     ) -> Result<UpCommand, v1::Outcome> {
-        self.forget = false;
         let source = request.source.clone().unwrap_or_default();
         let loaded = project::load(&source).await?;
         let project = loaded.project;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use devctl_compose::model::Project;
 use devctl_compose::LoadOptions;
+use devctl_compose::model::Project;
 use devctl_wire::v1;
 
 use crate::files::DiskFiles;
