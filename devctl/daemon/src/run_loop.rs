@@ -364,7 +364,14 @@ impl Loop {
         for effect in effects {
             match &effect {
                 Effect::Notice(notice) => {
-                    self.feed.notice(convert::notice(notice, &self.clock));
+                    let mut told = convert::notice(notice, &self.clock);
+                    if let (Some(node), NoticeKind::Ready { .. } | NoticeKind::Replaced { .. }) =
+                        (&notice.node, &notice.kind)
+                        && let Some(held) = self.wiring.held(node.service())
+                    {
+                        told.text.push_str(&held);
+                    }
+                    self.feed.notice(told);
                     records |= matches!(
                         notice.kind,
                         NoticeKind::Completed { .. }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use devctl_core::engine::{Serving, State};
-use devctl_core::{NodeId, Time};
+use devctl_core::{NodeId, Seconds, Time};
 use devctl_edge::{Draining, Edge, EdgeId, Edges, Stub, Target};
 
 use crate::perform::Performer;
@@ -29,6 +29,8 @@ pub(crate) struct Wire {
     /// Why it could not be made.
     pub(crate) problem: Option<String>,
     lead: Lead,
+    /// Waits that have been told.
+    told_held: u64,
 }
 
 /// Where an edge was led last.
@@ -69,6 +71,7 @@ impl Wiring {
                 edge,
                 problem,
                 lead: Lead::Nowhere,
+                told_held: 0,
             },
         );
     }
@@ -128,6 +131,32 @@ impl Wiring {
                 self.draining.entry(id.provider.clone()).or_default().push(draining);
             }
             wire.lead = lead;
+        }
+    }
+
+    /// What waited for a service while it was away, in words; each wait is told once.
+    pub(crate) fn held(&mut self, service: &str) -> Option<String> {
+        let (mut count, mut longest) = (0, std::time::Duration::ZERO);
+        for (_, wire) in self.wires.iter_mut().filter(|(id, _)| id.provider == service) {
+            let Some(report) = wire.edge.as_ref().map(Edge::held) else {
+                continue;
+            };
+            let new = report.held.saturating_sub(wire.told_held);
+            // A count that went down is that of another hold.
+            let new = if report.held < wire.told_held { report.held } else { new };
+            wire.told_held = report.held;
+            if new > 0 {
+                count += new;
+                longest = longest.max(report.longest);
+            }
+        }
+        match count {
+            0 => None,
+            1 => Some(format!("; one request had waited {}", Seconds(longest))),
+            count => Some(format!(
+                "; {count} requests had waited, the longest {}",
+                Seconds(longest)
+            )),
         }
     }
 
