@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use super::AmqpLogin;
 
+const CLOSED: &str = "connection closed";
 const START: (u16, u16) = (10, 10);
 const TUNE: (u16, u16) = (10, 30);
 const OPEN_OK: (u16, u16) = (10, 41);
@@ -32,12 +33,19 @@ pub(super) async fn open(login: &AmqpLogin) -> Result<String, String> {
     short(&mut start_ok, "en_US");
     send(&mut stream, &frame(&start_ok)).await?;
     // A wrong password is answered by closing the connection.
-    let mut tune = expect(&mut stream, TUNE)
-        .await
-        .map_err(|error| match error.ends_with("connection closed") {
-            true => format!("user `{}` was refused", login.user),
-            false => error,
-        })?;
+    let mut tune = match expect(&mut stream, TUNE).await {
+        Ok(tune) => tune,
+        // A wrong password is answered by closing the connection, with a word or without.
+        Err(error) if error == CLOSED || error.starts_with("403") => {
+            let refused = format!("user `{}` was refused", login.user);
+            return if login.refusal_is_ready {
+                Ok(refused)
+            } else {
+                Err(refused)
+            };
+        }
+        Err(error) => return Err(error),
+    };
     if tune.remaining() < 8 {
         return Err("a Tune that is too short".into());
     }

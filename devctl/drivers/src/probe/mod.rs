@@ -84,6 +84,8 @@ pub struct AmqpLogin {
     pub password: String,
     /// The virtual host, such as `/`.
     pub vhost: String,
+    /// Its users come from a definitions file, whose passwords nobody can read: being refused shows that it is ready.
+    pub refusal_is_ready: bool,
 }
 
 /// What a test said.

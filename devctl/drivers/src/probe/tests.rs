@@ -65,6 +65,7 @@ async fn one_that_says_nothing_costs_no_more_than_the_timeout() {
         user: "u".into(),
         password: "p".into(),
         vhost: "/".into(),
+        refusal_is_ready: false,
     };
     for probe in [
         Probe::Http {
@@ -150,6 +151,7 @@ async fn what_speaks_another_protocol_is_not_ready() {
         user: "u".into(),
         password: "p".into(),
         vhost: "/".into(),
+        refusal_is_ready: false,
     };
     assert_eq!(Probe::Amqp(login).test(LONG).await.output, "it speaks no AMQP 0-9-1");
     let login = PostgresLogin {
