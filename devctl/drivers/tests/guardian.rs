@@ -3,6 +3,16 @@
 //! The guardian must run in a process of one thread, which a test is not, so this file is a program of its own: started
 //! again with arguments, it plays guardian and daemon.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what it expects by panicking; clippy knows no test without a harness"
+)]
+#![expect(
+    clippy::zombie_processes,
+    reason = "a daemon that forgets its children is what is played here"
+)]
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
