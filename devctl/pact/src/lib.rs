@@ -4,6 +4,7 @@
 //!
 //! * [`index`]: pacts from files, folders, globs and URLs, found by consumer, provider, method and path.
 //! * [`stub`]: a stand-in for a provider that answers only what a consumer's contracts allow.
+//! * [`verify`]: every HTTP promise replayed at the real provider, by the fast loop or by `pact_verifier`.
 //! * [`difference`]: one mismatch, in the same words wherever it is shown.
 //! * [`privacy`]: the pact crates report their use unless told not to.
 //!
@@ -14,5 +15,6 @@ pub mod http_parts;
 pub mod index;
 pub mod privacy;
 pub mod stub;
+pub mod verify;
 
 pub use pact_models::provider_states::ProviderState;

@@ -6,3 +6,4 @@ mod index;
 mod stub;
 mod stub_speed;
 mod support;
+mod verify;
