@@ -1,0 +1,174 @@
+//! From the graph to a tree: aliases are expanded, merge keys merged, scalars resolved.
+
+use super::graph::{Graph, Kind};
+use super::scalar;
+use crate::problem::{Problem, Problems, Reported};
+use crate::tree::{Entry, Map, Node, Span, Value};
+
+/// Builds the tree of a document.
+pub(crate) fn build(graph: &Graph, problems: &mut Problems) -> Result<Node, Reported> {
+    let mut builder = Builder {
+        graph,
+        problems,
+        built: 0,
+        aliased: 0,
+        alias_depth: 0,
+        open: Vec::new(),
+    };
+    builder.node(graph.root())
+}
+
+struct Builder<'a> {
+    graph: &'a Graph,
+    problems: &'a mut Problems,
+    built: usize,
+    aliased: usize,
+    alias_depth: usize,
+    /// The collections that are being built: one that is met again refers to itself.
+    open: Vec<usize>,
+}
+
+impl Builder<'_> {
+    fn node(&mut self, id: usize) -> Result<Node, Reported> {
+        let raw = self.graph.node(id);
+        self.count(raw.at)?;
+        match &raw.kind {
+            Kind::Alias(target) => {
+                self.alias_depth += 1;
+                let node = self.node(*target)?;
+                self.alias_depth -= 1;
+                Ok(node)
+            }
+            Kind::Scalar { text, plain } => match scalar::resolve(raw.short_tag().as_deref(), text, *plain) {
+                Ok(value) => Ok(Node::new(value, raw.at)),
+                Err(message) => Err(self.problems.fail(Problem::error(message).at(raw.at))),
+            },
+            Kind::List(items) => {
+                self.enter(id)?;
+                let list = items.iter().map(|item| self.node(*item)).collect::<Result<_, _>>()?;
+                self.open.pop();
+                Ok(Node::new(Value::List(list), raw.at))
+            }
+            Kind::Map(entries) => {
+                self.enter(id)?;
+                let mut map = Map::with_capacity(entries.len());
+                self.entries(entries, &mut map)?;
+                self.open.pop();
+                Ok(Node::new(Value::Map(map), raw.at))
+            }
+        }
+    }
+
+    fn entries(&mut self, entries: &[(usize, usize)], map: &mut Map) -> Result<(), Reported> {
+        let mut merge = None;
+        for (key, value) in entries {
+            let raw = self.graph.node(*key);
+            match self.key(*key)? {
+                Key::Merge => merge = Some(*value),
+                Key::Name(name) => {
+                    let key = raw.at;
+                    if !map.contains_key(&name) {
+                        let node = self.node(*value)?;
+                        map.insert(name, Entry { key, node });
+                    }
+                }
+            }
+        }
+        match merge {
+            Some(value) => self.merge(value, map),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds what a merge key brings: what stands in the mapping itself, or came earlier, wins.
+    fn merge(&mut self, value: usize, map: &mut Map) -> Result<(), Reported> {
+        let target = self.graph.target(value);
+        let sources = match &self.graph.node(target).kind {
+            Kind::Map(_) => std::slice::from_ref(&value),
+            Kind::List(items) => items.as_slice(),
+            _ => &[],
+        };
+        if sources.is_empty() && !matches!(self.graph.node(target).kind, Kind::List(_)) {
+            return Err(self.not_mergeable(value));
+        }
+        for source in sources {
+            let id = self.graph.target(*source);
+            let Kind::Map(entries) = &self.graph.node(id).kind else {
+                return Err(self.not_mergeable(*source));
+            };
+            let aliased = usize::from(id != *source);
+            self.alias_depth += aliased;
+            self.count(self.graph.node(id).at)?;
+            self.enter(id)?;
+            self.entries(entries, map)?;
+            self.open.pop();
+            self.alias_depth -= aliased;
+        }
+        Ok(())
+    }
+
+    fn not_mergeable(&mut self, id: usize) -> Reported {
+        let at = self.graph.node(id).at;
+        self.problems
+            .fail(Problem::error("`<<` must be a mapping or a list of mappings").at(at))
+    }
+
+    fn key(&mut self, id: usize) -> Result<Key, Reported> {
+        let raw = self.graph.node(id);
+        self.count(raw.at)?;
+        let target = self.graph.node(self.graph.target(id));
+        let value = match &target.kind {
+            Kind::Scalar { text, plain } if *plain && text == "<<" && target.tag.is_none() => return Ok(Key::Merge),
+            Kind::Scalar { text, .. } if target.short_tag().as_deref() == Some("!!merge") && text == "<<" => {
+                return Ok(Key::Merge);
+            }
+            Kind::Scalar { text, plain } => match scalar::resolve(target.short_tag().as_deref(), text, *plain) {
+                Ok(Value::Text(name)) => return Ok(Key::Name(name)),
+                Ok(value) => Node::new(value, raw.at).kind(),
+                Err(message) => return Err(self.problems.fail(Problem::error(message).at(raw.at))),
+            },
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a mapping",
+            Kind::Alias(_) => "an alias",
+        };
+        let problem = Problem::error(format!("a key must be a string, but this one is {value}")).at(raw.at);
+        Err(self.problems.fail(problem.help("put it in quotes")))
+    }
+
+    fn enter(&mut self, id: usize) -> Result<(), Reported> {
+        let at = self.graph.node(id).at;
+        if self.open.contains(&id) {
+            return Err(self.problems.fail(Problem::error("this value contains itself").at(at)));
+        }
+        if self.open.len() >= super::MAX_DEPTH {
+            let message = format!("values are nested more than {} deep", super::MAX_DEPTH);
+            return Err(self.problems.fail(Problem::error(message).at(at)));
+        }
+        self.open.push(id);
+        Ok(())
+    }
+
+    /// Keeps a small file from becoming a huge tree: above a size, only a share of it may come from aliases.
+    fn count(&mut self, at: Span) -> Result<(), Reported> {
+        const LOW: f64 = 400_000.0;
+        const HIGH: f64 = 4_000_000.0;
+        self.built += 1;
+        self.aliased += usize::from(self.alias_depth > 0);
+        if self.aliased <= 100 || self.built <= 1000 {
+            return Ok(());
+        }
+        let (built, aliased) = (self.built as f64, self.aliased as f64);
+        let allowed = 0.99 - 0.89 * ((built - LOW) / (HIGH - LOW)).clamp(0.0, 1.0);
+        if aliased / built <= allowed {
+            return Ok(());
+        }
+        Err(self
+            .problems
+            .fail(Problem::error("nearly all of the document comes from aliases").at(at)))
+    }
+}
+
+enum Key {
+    Merge,
+    Name(String),
+}

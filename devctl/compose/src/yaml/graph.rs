@@ -1,0 +1,225 @@
+//! A document as it is written: nodes in an arena, aliases as references.
+
+use std::collections::HashMap;
+
+use libyaml_safer::{EventData, Parser, ScalarStyle};
+
+use super::MAX_DEPTH;
+use crate::problem::{Problem, Problems, Reported};
+use crate::source::offset;
+use crate::tree::Span;
+
+/// A document.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    nodes: Vec<Raw>,
+    root: usize,
+}
+
+/// A node as written.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    pub(crate) kind: Kind,
+    pub(crate) tag: Option<Box<str>>,
+    pub(crate) at: Span,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Scalar { text: String, plain: bool },
+    List(Vec<usize>),
+    Map(Vec<(usize, usize)>),
+    Alias(usize),
+}
+
+impl Graph {
+    pub(crate) fn root(&self) -> usize {
+        self.root
+    }
+
+    pub(crate) fn node(&self, id: usize) -> &Raw {
+        &self.nodes[id]
+    }
+
+    pub(crate) fn node_mut(&mut self, id: usize) -> &mut Raw {
+        &mut self.nodes[id]
+    }
+
+    /// The node itself, or what an alias stands for.
+    pub(crate) fn target(&self, id: usize) -> usize {
+        match self.nodes[id].kind {
+            Kind::Alias(target) => target,
+            _ => id,
+        }
+    }
+
+    /// A key's text; empty for a key that is no scalar.
+    pub(crate) fn key_text(&self, id: usize) -> &str {
+        match &self.nodes[id].kind {
+            Kind::Scalar { text, .. } => text,
+            _ => "",
+        }
+    }
+}
+
+impl Raw {
+    /// The tag in its short form, such as `!!str`.
+    pub(crate) fn short_tag(&self) -> Option<String> {
+        let tag = self.tag.as_deref()?;
+        Some(match tag.strip_prefix("tag:yaml.org,2002:") {
+            Some(name) => format!("!!{name}"),
+            None => tag.to_owned(),
+        })
+    }
+
+    pub(crate) fn has_tag(&self, tag: &str) -> bool {
+        self.tag.as_deref() == Some(tag)
+    }
+}
+
+/// Parses every document of a text.
+pub(crate) fn parse(text: &str, source: u32, problems: &mut Problems) -> Result<Vec<Graph>, Reported> {
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut parser = Parser::<&[u8]>::new();
+    parser.set_input(body.as_bytes());
+    let mut reader = Reader {
+        source,
+        skipped: text.len() - body.len(),
+        problems,
+        graph: Graph::default(),
+        anchors: HashMap::new(),
+        open: Vec::new(),
+    };
+    let mut documents = Vec::new();
+    loop {
+        let event = match parser.parse() {
+            Ok(event) => event,
+            Err(error) => return Err(reader.syntax(&error)),
+        };
+        let at = reader.span(event.start_mark.index, event.end_mark.index);
+        match event.data {
+            EventData::StreamStart { .. } => {}
+            EventData::StreamEnd => return Ok(documents),
+            EventData::DocumentStart { .. } => {
+                reader.graph = Graph::default();
+                reader.anchors.clear();
+            }
+            EventData::DocumentEnd { .. } => documents.push(std::mem::take(&mut reader.graph)),
+            EventData::Alias { anchor } => reader.alias(&anchor, at)?,
+            EventData::Scalar {
+                anchor,
+                tag,
+                value,
+                style,
+                ..
+            } => {
+                let plain = style == ScalarStyle::Plain;
+                let id = reader.add(Kind::Scalar { text: value, plain }, tag, at);
+                reader.anchor(anchor, id);
+                reader.attach(id);
+            }
+            EventData::SequenceStart { anchor, tag, .. } => reader.open(Kind::List(Vec::new()), anchor, tag, at)?,
+            EventData::MappingStart { anchor, tag, .. } => reader.open(Kind::Map(Vec::new()), anchor, tag, at)?,
+            EventData::SequenceEnd | EventData::MappingEnd => reader.close(at),
+        }
+    }
+}
+
+/// A document in the making.
+struct Reader<'a> {
+    source: u32,
+    /// Bytes of the text before what the parser sees.
+    skipped: usize,
+    problems: &'a mut Problems,
+    graph: Graph,
+    anchors: HashMap<String, usize>,
+    /// The collections that are not closed yet; for a mapping with the key that has no value yet.
+    open: Vec<(usize, Option<usize>)>,
+}
+
+impl Reader<'_> {
+    fn span(&self, start: u64, end: u64) -> Span {
+        let place = |index: u64| {
+            offset(
+                usize::try_from(index)
+                    .unwrap_or(usize::MAX)
+                    .saturating_add(self.skipped),
+            )
+        };
+        Span {
+            source: self.source,
+            start: place(start),
+            end: place(end),
+        }
+    }
+
+    fn add(&mut self, kind: Kind, tag: Option<String>, at: Span) -> usize {
+        self.graph.nodes.push(Raw {
+            kind,
+            tag: tag.map(String::into_boxed_str),
+            at,
+        });
+        self.graph.nodes.len() - 1
+    }
+
+    fn anchor(&mut self, anchor: Option<String>, id: usize) {
+        if let Some(name) = anchor {
+            self.anchors.insert(name, id);
+        }
+    }
+
+    fn attach(&mut self, id: usize) {
+        let Some((parent, key)) = self.open.last_mut() else {
+            self.graph.root = id;
+            return;
+        };
+        match &mut self.graph.nodes[*parent].kind {
+            Kind::List(items) => items.push(id),
+            Kind::Map(entries) => match key.take() {
+                None => *key = Some(id),
+                Some(key) => entries.push((key, id)),
+            },
+            Kind::Scalar { .. } | Kind::Alias(_) => {}
+        }
+    }
+
+    fn open(&mut self, kind: Kind, anchor: Option<String>, tag: Option<String>, at: Span) -> Result<(), Reported> {
+        if self.open.len() >= MAX_DEPTH {
+            let message = format!("values are nested more than {MAX_DEPTH} deep");
+            return Err(self.problems.fail(Problem::error(message).at(at)));
+        }
+        let id = self.add(kind, tag, at);
+        self.anchor(anchor, id);
+        self.attach(id);
+        self.open.push((id, None));
+        Ok(())
+    }
+
+    fn close(&mut self, at: Span) {
+        if let Some((id, _)) = self.open.pop() {
+            self.graph.nodes[id].at.end = at.end;
+        }
+    }
+
+    fn alias(&mut self, anchor: &str, at: Span) -> Result<(), Reported> {
+        let Some(&target) = self.anchors.get(anchor) else {
+            let help = crate::problem::did_you_mean(anchor, self.anchors.keys().map(String::as_str));
+            let problem = Problem::error(format!("there is no anchor `&{anchor}` before this alias")).at(at);
+            return Err(self.problems.fail(problem.maybe_help(help)));
+        };
+        let id = self.add(Kind::Alias(target), None, at);
+        self.attach(id);
+        Ok(())
+    }
+
+    fn syntax(&mut self, error: &libyaml_safer::Error) -> Reported {
+        let at = error.problem_mark().map_or(0, |mark| mark.index);
+        let mut problem = Problem::error(format!("not YAML: {}", error.problem())).at(self.span(at, at + 1));
+        if let Some(context) = error.context() {
+            let line = error.context_mark().map_or(0, |mark| mark.line + 1);
+            problem = problem.note(format!("{context} that begins in line {line}"));
+        }
+        self.problems.fail(problem)
+    }
+}

@@ -1,0 +1,55 @@
+//! From a file's text to trees: parsing, `!reset` and `!override`, aliases, merge keys, scalars as go-yaml resolves them.
+//!
+//! A file is parsed into a [graph](graph::Graph) (nodes as written, aliases as references). [`Resets`] takes the tagged nodes out of
+//! it and remembers their paths; what is left is built into a [`Node`].
+
+mod build;
+mod graph;
+mod reset;
+mod scalar;
+mod timestamp;
+
+pub(crate) use reset::Resets;
+
+use crate::problem::{Problems, Reported};
+use crate::tree::Node;
+
+/// How deep values may be nested.
+pub(crate) const MAX_DEPTH: usize = 256;
+
+/// One document of a file.
+pub(crate) struct Document {
+    pub(crate) root: Node,
+    pub(crate) resets: Resets,
+}
+
+/// Reads every document of a text.
+pub(crate) fn read(text: &str, source: u32, problems: &mut Problems) -> Result<Vec<Document>, Reported> {
+    let mut documents = Vec::new();
+    for mut graph in graph::parse(text, source, problems)? {
+        let resets = reset::resolve(&mut graph, problems)?;
+        let root = build::build(&graph, problems)?;
+        documents.push(Document { root, resets });
+    }
+    Ok(documents)
+}
+
+/// Whether a text without quotes would be read as something else than a text.
+pub(crate) fn is_other_than_text(text: &str) -> bool {
+    !matches!(scalar::resolve(None, text, true), Ok(crate::tree::Value::Text(_)))
+}
+
+/// The project's name as a file's documents give it: the last one that is not empty.
+pub(crate) fn name(documents: &[Document], first_only: bool) -> Option<&Node> {
+    let named = |document: &'_ &Document| {
+        document
+            .root
+            .get("name")
+            .is_some_and(|node| node.scalar_text().is_some_and(|text| !text.is_empty()) && !node.is_null())
+    };
+    let mut named = documents
+        .iter()
+        .take(if first_only { 1 } else { usize::MAX })
+        .filter(named);
+    named.next_back().and_then(|document| document.root.get("name"))
+}
