@@ -44,7 +44,7 @@ impl Project {
             }
         };
         section("services", &self.services, true);
-        section("jobs", &self.jobs, false);
+        section("jobs", &NamedJobs(&self.jobs), false);
         section("networks", &self.networks, false);
         section("volumes", &self.volumes, false);
         section("secrets", &self.secrets, false);
@@ -97,6 +97,27 @@ impl<T: Encode> Section for indexmap::IndexMap<String, T> {
 
     fn write(&self, format: Format) -> Document {
         self.encode(format)
+    }
+}
+
+/// Jobs, which have their name among their attributes in YAML.
+struct NamedJobs<'j>(&'j indexmap::IndexMap<String, crate::model::Job>);
+
+impl Section for NamedJobs<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn write(&self, format: Format) -> Document {
+        let Document::Map(mut jobs) = self.0.encode(format) else {
+            return Document::Null;
+        };
+        for (name, job) in jobs.iter_mut().filter(|_| format == Format::Yaml) {
+            if let Document::Map(attributes) = job {
+                attributes.insert(0, ("name".into(), Document::Text(name.clone().into_owned())));
+            }
+        }
+        Document::Map(jobs)
     }
 }
 
