@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::codec::{Document, Encode, Format, tree_entries};
-use crate::model::{Project, Service};
+use crate::model::{FileObject, Project, Service};
 
 impl Project {
     /// As `docker compose config --format json` prints it, without the doubling of `$`.
@@ -47,8 +47,13 @@ impl Project {
         section("jobs", &NamedJobs(&self.jobs), false);
         section("networks", &self.networks, false);
         section("volumes", &self.volumes, false);
-        section("secrets", &self.secrets, false);
-        section("configs", &self.configs, false);
+        // What came from a variable is never printed.
+        section("secrets", &without_content(&self.secrets, |_| true), false);
+        section(
+            "configs",
+            &without_content(&self.configs, |config| config.environment.is_some()),
+            false,
+        );
         if format == Format::Yaml {
             section("models", &self.models, false);
         }
@@ -98,6 +103,18 @@ impl<T: Encode> Section for indexmap::IndexMap<String, T> {
     fn write(&self, format: Format) -> Document {
         self.encode(format)
     }
+}
+
+fn without_content(
+    objects: &indexmap::IndexMap<String, FileObject>,
+    hide: fn(&FileObject) -> bool,
+) -> indexmap::IndexMap<String, FileObject> {
+    let mut objects = objects.clone();
+    objects
+        .values_mut()
+        .filter(|object| hide(object))
+        .for_each(|object| object.content = None);
+    objects
 }
 
 /// Jobs, which have their name among their attributes in YAML.

@@ -30,6 +30,11 @@ pub(crate) trait Decode: Sized {
         Self::decode(node, cx)
     }
 
+    /// Whether a name in a list that stands for a mapping of these must not end with a space.
+    const TRIMMED_NAMES: bool = false;
+    /// Whether it is a text.
+    const IS_TEXT: bool = false;
+
     /// The value of `KEY` or `KEY=word` in a list that stands for a mapping.
     fn from_word(_word: Option<&str>) -> Option<Self> {
         None
@@ -165,6 +170,8 @@ pub(crate) fn to_json(node: &Node) -> serde_json::Value {
 }
 
 impl<T: Decode> Decode for Option<T> {
+    const TRIMMED_NAMES: bool = T::IS_TEXT;
+
     fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
         T::decode(node, cx).map(|value| Some(value).filter(|value| !value.is_absent()))
     }
@@ -186,6 +193,13 @@ impl<T: Decode> Decode for Option<T> {
 }
 
 impl<T: Decode> Decode for Vec<T> {
+    fn decode_value(node: &Node, cx: &mut Decoder) -> Option<Self> {
+        match &node.value {
+            Value::List(_) | Value::Map(_) => Self::decode(node, cx),
+            _ => T::decode(node, cx).map(|item| vec![item]),
+        }
+    }
+
     fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
         match &node.value {
             Value::List(list) => {
@@ -238,6 +252,10 @@ impl<T: Decode + Default> Decode for IndexMap<String, T> {
                         Some((key, word)) => (key, Some(word)),
                         None => (text.as_str(), None),
                     };
+                    if T::TRIMMED_NAMES && key.ends_with(char::is_whitespace) {
+                        cx.unreadable(item, &format!("has the name `{key}`, which ends with a space"));
+                        continue;
+                    }
                     match T::from_word(word) {
                         Some(value) => {
                             read.insert(key.to_owned(), value);
