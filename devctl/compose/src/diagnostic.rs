@@ -133,7 +133,7 @@ fn window(line: &str, column: usize) -> (String, usize) {
     if length <= WIDTH {
         return (line, column);
     }
-    let skip = if column > BEFORE { column - BEFORE } else { 0 };
+    let skip = column.saturating_sub(BEFORE);
     let (head, tail) = (
         if skip > 0 { "…" } else { "" },
         if skip + WIDTH < length { "…" } else { "" },
