@@ -1,2 +1,119 @@
-//! The devctl command.
-fn main() {}
+//! The devctl command: reads the command line, runs one verb, and ends with its status.
+
+mod args;
+mod client;
+mod command;
+mod complete;
+mod context;
+mod error;
+mod exit;
+mod project;
+mod render;
+mod session;
+mod spawn;
+mod suggest;
+mod terminal;
+mod time;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::args::{Cli, Command};
+use crate::command::completions;
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    clap_complete::CompleteEnv::with_factory(Cli::command)
+        .var(completions::VARIABLE)
+        .complete();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(err) => return usage(&err),
+    };
+    let context = Context::new(cli.global, verb_format(&cli.command));
+    match run(cli.command, &context) {
+        Ok(exit) => exit.into(),
+        Err(err) => {
+            if !err.is_silent() {
+                // Nobody can be told that nobody can be told.
+                let _ = write!(io::stderr(), "{}", err.render(context.terminal.err));
+            }
+            err.exit().into()
+        }
+    }
+}
+
+fn run(command: Command, context: &Context) -> Result<Exit, Error> {
+    match command {
+        Command::Up(verb) => verb.run(context),
+        Command::Down(verb) => verb.run(context),
+        Command::Ps(verb) => verb.run(context),
+        Command::Logs(verb) => verb.run(context),
+        Command::Start(verb) => verb.run(context),
+        Command::Stop(verb) => verb.run(context),
+        Command::Restart(verb) => verb.run(context),
+        Command::Kill(verb) => verb.run(context),
+        Command::Port(verb) => verb.run(context),
+        Command::Events(verb) => verb.run(context),
+        Command::Edges(verb) => verb.run(context),
+        Command::Traffic(verb) => verb.run(context),
+        Command::Fault(verb) => verb.run(context),
+        Command::Stub(verb) => verb.run(context),
+        Command::Unstub(verb) => verb.run(context),
+        Command::Config(verb) => verb.run(context),
+        Command::Graph(verb) => verb.run(context),
+        Command::Why(verb) => verb.run(context),
+        Command::Doctor(verb) => verb.run(context),
+        Command::Schema(verb) => verb.run(),
+        Command::Completions(verb) => verb.run(),
+        Command::Man(verb) => verb.run(),
+        Command::Version(verb) => verb.run(),
+        Command::Guardian(verb) => verb.run(context),
+        Command::Daemon(verb) => verb.run(context),
+    }
+}
+
+/// `--format` behind the verb, where the verb has none of its own.
+fn verb_format(command: &Command) -> Option<args::Format> {
+    match command {
+        Command::Up(verb) => verb.talk.format,
+        Command::Down(verb) => verb.talk.format,
+        Command::Logs(verb) => verb.talk.format,
+        Command::Start(verb) => verb.talk.format,
+        Command::Stop(verb) => verb.talk.format,
+        Command::Restart(verb) => verb.talk.format,
+        Command::Kill(verb) => verb.talk.format,
+        Command::Events(verb) => verb.talk.format,
+        Command::Why(verb) => verb.talk.format,
+        Command::Doctor(verb) => verb.talk.format,
+        Command::Ps(_)
+        | Command::Port(_)
+        | Command::Edges(_)
+        | Command::Traffic(_)
+        | Command::Fault(_)
+        | Command::Stub(_)
+        | Command::Unstub(_)
+        | Command::Config(_)
+        | Command::Graph(_)
+        | Command::Schema(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::Version(_)
+        | Command::Guardian(_)
+        | Command::Daemon(_) => None,
+    }
+}
+
+/// Help and version are answers, anything else that clap says is bad usage.
+fn usage(err: &clap::Error) -> ExitCode {
+    let written = err.print();
+    match (written, err.use_stderr()) {
+        (Err(_), _) => Exit::ClosedPipe.into(),
+        (Ok(()), true) => Exit::CouldNotRun.into(),
+        (Ok(()), false) => Exit::Ok.into(),
+    }
+}

@@ -1,1 +1,235 @@
-//! The one loop that runs a project.
+//! The daemon: one loop per project that reads the files, runs the graph, and answers clients at a unix socket.
+//!
+//! [`run`] is all there is to it from outside: started by `devctl __daemon`, as the child of a guardian.
+
+mod api;
+mod build;
+mod clock;
+mod command;
+mod convert;
+mod edges;
+mod feed;
+mod files;
+mod hooks;
+mod live;
+mod outcome;
+mod perform;
+mod prepare;
+mod records;
+mod remove;
+mod run_loop;
+mod snapshot;
+mod sources;
+mod spec;
+mod specify;
+mod start;
+mod stubs;
+mod watch;
+mod wiring;
+
+pub use files::DiskFiles;
+
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use devctl_drivers::dirs::{Dirs, DirsError};
+use devctl_drivers::guardian::{self, Guarded};
+use devctl_drivers::lease::Leases;
+use devctl_drivers::log::{LogStore, Retention};
+use devctl_edge::{EdgeError, Edges, EdgesConfig};
+use devctl_wire::v1;
+use devctl_wire::v1::devctl_server::DevctlServer;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Mutex, mpsc};
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::Api;
+use crate::feed::Feed;
+use crate::perform::{Means, Performer};
+use crate::prepare::Preparer;
+use crate::records::Records;
+use crate::run_loop::Loop;
+use crate::watch::Watch;
+use crate::wiring::Wiring;
+
+/// How long what an earlier daemon left behind may take to end by itself.
+const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+/// How long clients may take to read their last words.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Which project a daemon serves.
+#[derive(Debug, Clone)]
+pub struct DaemonArgs {
+    /// The project's name.
+    pub project_name: String,
+    /// The project's directory.
+    pub project_directory: PathBuf,
+    /// Where its things live.
+    pub dirs: Dirs,
+}
+
+/// Why a daemon could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// A directory that it needs.
+    #[error(transparent)]
+    Dirs(#[from] DirsError),
+    /// The asynchronous runtime.
+    #[error("start the runtime")]
+    Runtime(#[source] io::Error),
+    /// The API's socket.
+    #[error("listen on `{}`", path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another daemon serves the project.
+    #[error("serve this project: another daemon does already, at `{}`", path.display())]
+    Taken {
+        /// Its socket.
+        path: PathBuf,
+    },
+    /// The edges.
+    #[error(transparent)]
+    Edges(#[from] EdgeError),
+    /// The loop.
+    #[error("watch for signals")]
+    Signals(#[source] io::Error),
+}
+
+impl DaemonError {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Dirs(error) => error.help(),
+            Self::Taken { .. } => Some("`devctl ps` asks it; `devctl down` ends it".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Serves a project until nothing of it runs and nobody asks. Writes `ready` to `told` when it listens.
+///
+/// # Errors
+/// Where it cannot begin to serve. Whatever goes wrong later is told to clients.
+pub fn run(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError> {
+    // The guardian waits for signals with these blocked, and whoever this starts would inherit that: a process that cannot be asked to end.
+    if let Err(error) = nix::sys::signal::SigSet::all().thread_unblock() {
+        tracing::warn!(%error, "signals stay blocked");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("devctl")
+        .enable_all()
+        .build()
+        .map_err(DaemonError::Runtime)?;
+    let ended = runtime.block_on(serve(args, told));
+    // A blocking read that hangs must not keep a daemon that has nothing left to do.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    ended
+}
+
+async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError> {
+    let guarded = Guarded::take();
+    let dirs = Arc::new(args.dirs);
+    dirs.create()?;
+    let socket = dirs.api_socket();
+    let listener = listen(&socket).await?;
+
+    let mut records = Records::read(&dirs.state);
+    if !records.processes.is_empty() {
+        let recorded: Vec<_> = records.processes.iter().copied().collect();
+        let ended = tokio::task::spawn_blocking(move || guardian::end_leftovers(&recorded, LEFTOVER_GRACE)).await;
+        if let Ok(ended) = ended
+            && !ended.is_empty()
+        {
+            tracing::warn!(
+                count = ended.len(),
+                "ended processes that an earlier daemon had left behind"
+            );
+        }
+        records.processes.clear();
+    }
+
+    let (wake, inbox) = mpsc::unbounded_channel();
+    let logs = LogStore::new(&dirs.logs, Retention::default());
+    let leases = Leases::at(&dirs.leases);
+    let edges = Arc::new(Edges::new(EdgesConfig::default())?);
+    let feed = Feed::new();
+    let means = Means {
+        dirs: dirs.clone(),
+        leases: leases.clone(),
+        logs: logs.clone(),
+        tasks: TaskTracker::new(),
+        wake: wake.clone(),
+    };
+    let performer = Performer::new(means.clone());
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let watching = wake.clone();
+    let api = Api {
+        wake,
+        feed: feed.clone(),
+        edges: edges.clone(),
+        dirs: dirs.clone(),
+        logs,
+        preparer: Arc::new(Mutex::new(Preparer::new(dirs.clone(), leases, edges.clone()))),
+        hello: v1::HelloReply {
+            project: args.project_name,
+            project_directory: args.project_directory.display().to_string(),
+            pid: std::process::id(),
+            started_unix_ms: i64::try_from(started.as_millis()).unwrap_or(i64::MAX),
+            ..v1::HelloReply::default()
+        },
+    };
+    let done = CancellationToken::new();
+    let watch = Watch::start(watching, api.preparer.clone());
+    let server = tokio::spawn(
+        tonic::transport::Server::builder()
+            .add_service(DevctlServer::new(api).max_decoding_message_size(64 << 20))
+            .serve_with_incoming_shutdown(UnixListenerStream::new(listener), done.clone().cancelled_owned()),
+    );
+    // Whoever started this daemon may have gone: that is no reason not to serve.
+    let _gone = told.write_all(b"ready\n").and_then(|()| told.flush());
+
+    let wiring = Wiring::new(edges.clone());
+    let ended = Loop::new(performer, wiring, watch, feed, records, dirs.state.clone())
+        .run(inbox, guarded)
+        .await;
+    let ended = ended.map_err(DaemonError::Signals)?;
+    ended.finish();
+    // The socket goes first: whoever comes now starts another daemon, instead of asking this one.
+    let _was_gone = std::fs::remove_file(&socket);
+    edges.shutdown(Duration::from_millis(100)).await;
+    means.tasks.close();
+    let _late = tokio::time::timeout(FAREWELL, means.tasks.wait()).await;
+    done.cancel();
+    let _late = tokio::time::timeout(FAREWELL, server).await;
+    Ok(())
+}
+
+/// The socket, for its owner alone. One that nobody answers at is a dead daemon's, and is taken over.
+async fn listen(path: &std::path::Path) -> Result<UnixListener, DaemonError> {
+    let failed = |source| DaemonError::Socket {
+        path: path.to_owned(),
+        source,
+    };
+    if UnixStream::connect(path).await.is_ok() {
+        return Err(DaemonError::Taken { path: path.to_owned() });
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}

@@ -9,10 +9,12 @@
 //! | leases | beside the data of all projects | one file for a user |
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::user::UserId;
+use sha2::{Digest as _, Sha256};
+
+use crate::user::{self, UserId};
 
 /// Bytes that a unix socket's path may have on every system (Linux: 108 with the final zero; macOS: 104).
 pub const SOCKET_PATH_LIMIT: usize = 103;
@@ -54,14 +56,68 @@ pub struct Dirs {
 impl Places {
     /// Takes them from this process's environment.
     pub fn from_env() -> Self {
-        todo!()
+        // The XDG specification ignores relative paths.
+        let var = |name| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        Self {
+            home: var("HOME"),
+            data_home: var("XDG_DATA_HOME"),
+            cache_home: var("XDG_CACHE_HOME"),
+            runtime_dir: var("XDG_RUNTIME_DIR"),
+            devctl_home: var("DEVCTL_HOME"),
+        }
     }
 }
 
 impl Dirs {
     /// Where the things of that project live.
-    pub fn of_project(_project_dir: &Path, _name: &str, _places: &Places) -> Self {
-        todo!()
+    pub fn of_project(project_dir: &Path, name: &str, places: &Places) -> Self {
+        let real = fs::canonicalize(project_dir).unwrap_or_else(|_| project_dir.to_owned());
+        let hash = Sha256::digest(real.as_os_str().as_encoded_bytes());
+        let short: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let id = format!("{}-{short}", name.replace('/', "_"));
+        let uid = user::current_uid();
+        let home = |given: &Option<PathBuf>, below: &str| {
+            let fallback = || places.home.as_ref().map(|home| home.join(below));
+            given
+                .clone()
+                .or_else(fallback)
+                .unwrap_or_else(|| PathBuf::from(format!("/tmp/devctl-{uid}")))
+                .join("devctl")
+        };
+        let (data, runtime, cache) = match (&places.devctl_home, user::is_root()) {
+            (Some(home), _) => (home.join("data"), home.join("run"), home.join("cache")),
+            (None, true) => (
+                "/var/lib/devctl".into(),
+                "/run/devctl".into(),
+                "/var/cache/devctl".into(),
+            ),
+            (None, false) => {
+                let runtime = match &places.runtime_dir {
+                    Some(dir) => dir.join("devctl"),
+                    None => PathBuf::from(format!("/tmp/devctl-{uid}")),
+                };
+                (
+                    home(&places.data_home, ".local/share"),
+                    runtime,
+                    home(&places.cache_home, ".cache"),
+                )
+            }
+        };
+        let state = real.join(".devctl");
+        Self {
+            logs: state.join("logs"),
+            state,
+            leases: data.join("leases.json"),
+            data: data.join(&id),
+            // The hash alone: a socket's path is short of bytes, and a project's name may be long.
+            runtime: runtime.join(&short),
+            cache,
+            id,
+        }
     }
 
     /// Makes them all: the state directory with its `.gitignore`, the others closed to other users, save that a server's
@@ -70,7 +126,27 @@ impl Dirs {
     /// # Errors
     /// Where one cannot be made.
     pub fn create(&self) -> Result<(), DirsError> {
-        todo!()
+        make(&self.state, 0o755)?;
+        let ignore = self.state.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(
+                &ignore,
+                "# Written by devctl: nothing here belongs into the repository.\n*\n",
+            )
+            .map_err(|source| DirsError::Make { path: ignore, source })?;
+        }
+        make(&self.logs, 0o755)?;
+        // Root's servers run as other users, who may pass through but not look around.
+        let mode = if user::is_root() { 0o711 } else { 0o700 };
+        for dir in [&self.data, &self.runtime, &self.cache] {
+            if let Some(parent) = dir.parent()
+                && !parent.exists()
+            {
+                make(parent, mode)?;
+            }
+            make(dir, mode)?;
+        }
+        check_socket_path(&self.api_socket())
     }
 
     /// The data directory of a node.
@@ -88,8 +164,31 @@ impl Dirs {
 ///
 /// # Errors
 /// [`DirsError::SocketPathTooLong`].
-pub fn check_socket_path(_path: &Path) -> Result<(), DirsError> {
-    todo!()
+pub fn check_socket_path(path: &Path) -> Result<(), DirsError> {
+    match path.as_os_str().len() > SOCKET_PATH_LIMIT {
+        true => Err(DirsError::SocketPathTooLong { path: path.to_owned() }),
+        false => Ok(()),
+    }
+}
+
+/// Makes a directory with this mode, its parents too. One that is there must be ours: in `/tmp` anybody could have made it.
+fn make(dir: &Path, mode: u32) -> Result<(), DirsError> {
+    let failed = |source| DirsError::Make {
+        path: dir.to_owned(),
+        source,
+    };
+    if let Ok(data) = fs::symlink_metadata(dir) {
+        let owner = data.uid();
+        if owner != user::current_uid() && !user::is_root() {
+            return Err(DirsError::Foreign {
+                path: dir.to_owned(),
+                owner,
+            });
+        }
+        return Ok(());
+    }
+    fs::create_dir_all(dir).map_err(failed)?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(mode)).map_err(failed)
 }
 
 /// The first directory on the way to `path` that `user` may not enter. `None`: the way is free, as far as it exists.
@@ -154,6 +253,84 @@ pub enum DirsError {
 impl DirsError {
     /// What to do about it.
     pub fn help(&self) -> Option<String> {
-        todo!()
+        match self {
+            Self::Make { source, path } if is_disk_full(source) => Some(format!(
+                "the disk that holds `{}` is full: free some space (`df -h`)",
+                path.display()
+            )),
+            Self::Make { .. } => Some("make it writable, or set DEVCTL_HOME to a directory that is".into()),
+            Self::Foreign { path, .. } => Some(format!(
+                "remove `{}`, or set XDG_RUNTIME_DIR or DEVCTL_HOME to a directory of yours",
+                path.display()
+            )),
+            Self::SocketPathTooLong { .. } => Some("set XDG_RUNTIME_DIR or DEVCTL_HOME to a shorter path".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(home: &Path) -> Places {
+        Places {
+            devctl_home: Some(home.to_owned()),
+            ..Places::default()
+        }
+    }
+
+    #[test]
+    fn two_checkouts_of_one_project_share_nothing_but_caches() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+        fs::create_dir_all(&one).unwrap();
+        fs::create_dir_all(&two).unwrap();
+        let of = |checkout: &Path| Dirs::of_project(checkout, "shop", &places(dir.path()));
+        let (first, second) = (of(&one), of(&two));
+        assert!(first.id.starts_with("shop-") && first.id != second.id);
+        assert!(first.data != second.data && first.runtime != second.runtime && first.state != second.state);
+        assert_eq!((&first.cache, &first.leases), (&second.cache, &second.leases));
+        assert_eq!(of(&one), first);
+    }
+
+    #[test]
+    fn all_are_made_and_git_ignores_the_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let dirs = Dirs::of_project(dir.path(), "shop", &places(&dir.path().join("home")));
+        dirs.create().unwrap();
+        dirs.create().unwrap();
+        assert!(
+            fs::read_to_string(dirs.state.join(".gitignore"))
+                .unwrap()
+                .ends_with("*\n")
+        );
+        let mode = fs::metadata(&dirs.runtime).unwrap().mode() & 0o077;
+        assert_eq!(mode, if user::is_root() { 0o011 } else { 0 });
+    }
+
+    #[test]
+    fn a_socket_path_that_the_kernel_would_refuse_is_refused_first() {
+        assert!(check_socket_path(Path::new("/run/short.sock")).is_ok());
+        let error = check_socket_path(&PathBuf::from(format!("/{}", "x".repeat(103)))).unwrap_err();
+        assert!(error.to_string().ends_with("104 bytes, and 103 is the most"), "{error}");
+        assert!(error.help().is_some());
+    }
+
+    #[test]
+    fn a_closed_directory_on_the_way_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let closed = dir.path().join("closed");
+        fs::create_dir_all(closed.join("inner")).unwrap();
+        for (path, mode) in [(dir.path(), 0o755), (&closed, 0o700)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let stranger = UserId {
+            name: "stranger".into(),
+            uid: 4242,
+            gid: 4242,
+            home: "/".into(),
+        };
+        assert_eq!(closed_to(&stranger, &closed.join("inner")), Some(closed.clone()));
+        assert_eq!(closed_to(&stranger, dir.path()), None);
     }
 }

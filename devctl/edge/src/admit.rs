@@ -9,7 +9,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::buffer::Buffer;
 use crate::edge::Inner;
+use crate::hold::Waiting;
 use crate::swap::{Generation, InFlight, Target};
 
 /// The first pause before a refused connection is tried again; it doubles up to [`SLOWEST`].
@@ -41,13 +43,14 @@ pub(crate) fn enter(target: &watch::Receiver<Arc<Generation>>) -> Option<InFligh
     (!matches!(inflight.generation().target, Target::Hold { .. })).then_some(inflight)
 }
 
-/// Waits until the edge leads somewhere. `left` ends when the caller goes; `deadline` is the caller's own.
+/// Waits until the edge leads somewhere. `left` ends when the caller goes; `deadline` is the caller's own. `bytes` of
+/// the caller are in memory already.
 pub(crate) async fn admit(
     edge: &Inner,
     target: &mut watch::Receiver<Arc<Generation>>,
     bytes: usize,
     deadline: Option<Instant>,
-    left: impl Future<Output = ()>,
+    left: impl AsyncFnOnce(&Waiting<'_>),
 ) -> Result<Admitted, Denied> {
     if let Some(inflight) = enter(target) {
         return Ok(Admitted {
@@ -66,6 +69,7 @@ pub(crate) async fn admit(
         Ok(waiting) => waiting,
         Err(refusal) => return Err(refuse(&refusal, target)),
     };
+    let left = left(&waiting);
     tokio::pin!(left);
     let until = waiting.until();
     loop {
@@ -99,6 +103,19 @@ pub(crate) async fn admit(
     }
 }
 
+/// Reads on while a connection waits, because only so can it be seen that its other end has gone. What is more than may
+/// be kept stays with the sender.
+pub(crate) async fn read_on(stream: &mut TcpStream, buffer: &mut Buffer, waiting: &Waiting<'_>) {
+    let mut room = true;
+    while room && !buffer.is_full() {
+        match buffer.read(stream).await {
+            Ok(0) | Err(_) => return,
+            Ok(count) => room = waiting.keep(count),
+        }
+    }
+    std::future::pending().await
+}
+
 /// Sleeps until then; for ever without a then.
 pub(crate) async fn at(then: Option<Instant>) {
     match then {
@@ -118,9 +135,18 @@ pub(crate) enum Unreached {
 /// Connects to the provider. A refused connection is tried again for a moment: a provider that has just died is noticed
 /// here before anybody says so, and the edge may be held or led elsewhere any time now.
 pub(crate) async fn connect(edge: &Inner, generation: &Generation) -> Result<(TcpStream, SocketAddr), Unreached> {
-    let Some(address) = generation.address() else {
-        return Err(Unreached::Failed(format!("{} has no address", edge.id.provider)));
-    };
+    match generation.address() {
+        Some(address) => connect_to(edge, generation, address).await,
+        None => Err(Unreached::Failed(format!("{} has no address", edge.id.provider))),
+    }
+}
+
+/// The same, where one replica is asked first.
+pub(crate) async fn connect_to(
+    edge: &Inner,
+    generation: &Generation,
+    address: SocketAddr,
+) -> Result<(TcpStream, SocketAddr), Unreached> {
     match try_connect(address).await {
         Ok(stream) => return Ok((stream, address)),
         Err(error) if error.kind() != io::ErrorKind::ConnectionRefused => return Err(failed(edge, address, &error)),

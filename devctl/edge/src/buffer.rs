@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// Bytes of one buffer: what a loopback socket hands over in one read.
 pub(crate) const SIZE: usize = 64 << 10;
@@ -65,18 +65,6 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// A buffer that begins with `bytes`, at most [`SIZE`] of them.
-    pub(crate) fn with(bytes: &[u8]) -> Self {
-        let mut buffer = Self::default();
-        if !bytes.is_empty() {
-            let block = buffer.block.insert(Block::take());
-            let len = bytes.len().min(SIZE);
-            block[..len].copy_from_slice(&bytes[..len]);
-            buffer.end = len;
-        }
-        buffer
-    }
-
     pub(crate) fn bytes(&self) -> &[u8] {
         self.block.as_ref().map_or(&[], |block| &block[self.start..self.end])
     }
@@ -128,16 +116,6 @@ impl Buffer {
     pub(crate) async fn read<R: AsyncRead + Unpin>(&mut self, from: &mut R) -> io::Result<usize> {
         poll_fn(|cx| self.poll_read(cx, from)).await
     }
-
-    /// Writes what is there, once, and forgets what was written.
-    pub(crate) fn poll_write<W>(&mut self, cx: &mut Context<'_>, to: &mut W) -> Poll<io::Result<usize>>
-    where
-        W: AsyncWrite + Unpin,
-    {
-        let count = ready!(Pin::new(to).poll_write(cx, self.bytes()))?;
-        self.consume(count);
-        Poll::Ready(Ok(count))
-    }
 }
 
 #[cfg(test)]
@@ -158,7 +136,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_buffer_makes_room_by_moving() {
-        let mut buffer = Buffer::with(&vec![1; SIZE]);
+        let mut buffer = Buffer::default();
+        buffer.read(&mut &vec![1; SIZE][..]).await.unwrap();
         assert!(buffer.is_full());
         buffer.consume(SIZE - 3);
         assert_eq!(buffer.read(&mut &[2u8; 9][..]).await.unwrap(), 9);

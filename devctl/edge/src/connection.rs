@@ -8,18 +8,21 @@ use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::buffer::Buffer;
 use crate::detect::{Guess, detect};
 use crate::edge::Inner;
 use crate::id::Protocol;
 use crate::swap::{Generation, Target};
-use crate::{admit, tcp};
+use crate::{admit, http1, http2, tcp};
 
 /// A beginning that is not finished within this time is no request line.
 const UNFINISHED: Duration = Duration::from_millis(500);
 /// How soon a provider that refused a connection is tried again while nobody has spoken.
-const AGAIN: Duration = Duration::from_millis(50);
+const AGAIN: Duration = Duration::from_millis(100);
+/// How long the way to a provider may take before its first word is no longer waited for.
+const EARLY: Duration = Duration::from_secs(1);
 
 /// A consumer's connection.
 pub(crate) struct Client {
@@ -37,6 +40,7 @@ pub(crate) struct Early {
     pub(crate) stream: TcpStream,
     pub(crate) address: SocketAddr,
     pub(crate) generation: u64,
+    pub(crate) opened: Instant,
 }
 
 /// Serves one connection until it ends or the edge is closed.
@@ -80,7 +84,11 @@ async fn serve(mut client: Client) {
         known => (known, None),
     };
     client.edge.stats.see(protocol);
-    tcp::serve(client, protocol, early).await;
+    match protocol {
+        Protocol::Http => http1::serve(client, early).await,
+        Protocol::Http2 | Protocol::Grpc => http2::serve(client, early).await,
+        _ => tcp::serve(client, protocol, early).await,
+    }
 }
 
 /// On an HTTP edge: version 1 or 2. `None` if the client has gone.
@@ -142,12 +150,13 @@ async fn find_out(client: &mut Client) -> Option<(Protocol, Option<Early>)> {
 
 async fn open_early(generation: &Generation) -> Option<Early> {
     let address = generation.address()?;
-    let connected = tokio::time::timeout(AGAIN, admit::try_connect(address)).await;
+    let connected = tokio::time::timeout(EARLY, admit::try_connect(address)).await;
     let stream = connected.ok()?.ok()?;
     Some(Early {
         stream,
         address,
         generation: generation.number,
+        opened: Instant::now(),
     })
 }
 

@@ -104,12 +104,19 @@ impl Edge {
 
     /// Leads the edge somewhere else, at once: new connections, and new requests on kept-alive ones, go there. What is
     /// returned tells when the old target has nothing left to do.
+    ///
+    /// The same addresses once more change nothing: a plan that is made again cuts no idle connection.
     pub fn target(&self, target: Target) -> Draining {
         let mut was_holding = false;
         let holds = matches!(target, Target::Hold { .. });
         let mut target = Some(target);
         let mut old = None;
-        self.0.target.send_modify(|current| {
+        self.0.target.send_if_modified(|current| {
+            if let (Target::Real(now), Some(Target::Real(next))) = (&current.target, &target)
+                && now == next
+            {
+                return false;
+            }
             was_holding = matches!(current.target, Target::Hold { .. });
             if let Some(target) = target.take() {
                 let next = Generation::new(current.number + 1, target);
@@ -118,6 +125,7 @@ impl Edge {
                 }
                 old = Some(std::mem::replace(current, next));
             }
+            true
         });
         let old: Vec<_> = old.into_iter().collect();
         let mut known = self.0.old.lock().unwrap_or_else(PoisonError::into_inner);

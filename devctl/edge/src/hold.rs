@@ -28,7 +28,6 @@ pub struct HoldReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Number(usize),
-    Bytes(usize),
     Time(Duration),
 }
 
@@ -36,7 +35,6 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Number(limit) => write!(f, "{limit} requests wait already (x-devctl.edges: hold.requests)"),
-            Self::Bytes(limit) => write!(f, "{limit} bytes wait already (x-devctl.edges: hold.bytes)"),
             Self::Time(limit) => write!(f, "waited {limit:?} (x-devctl.edges: hold.time)"),
         }
     }
@@ -88,13 +86,13 @@ impl Gate {
         times.next += 1;
         times.since.insert(number, since);
         drop(times);
-        let mut waiting = Waiting {
+        let waiting = Waiting {
             gate: self,
             number,
             since,
-            bytes: 0,
+            bytes: AtomicUsize::new(0),
         };
-        waiting.keep(bytes)?;
+        waiting.keep(bytes);
         Ok(waiting)
     }
 
@@ -128,18 +126,14 @@ pub(crate) struct Waiting<'a> {
     gate: &'a Gate,
     number: u64,
     since: Instant,
-    bytes: usize,
+    bytes: AtomicUsize,
 }
 
 impl Waiting<'_> {
-    /// Keeps `more` bytes while waiting.
-    pub(crate) fn keep(&mut self, more: usize) -> Result<(), Refusal> {
-        self.bytes += more;
-        if self.gate.bytes.fetch_add(more, Relaxed) + more > self.gate.limits.bytes {
-            self.gate.refused.fetch_add(1, Relaxed);
-            return Err(Refusal::Bytes(self.gate.limits.bytes));
-        }
-        Ok(())
+    /// Keeps `more` bytes while waiting; whether there is room for others.
+    pub(crate) fn keep(&self, more: usize) -> bool {
+        self.bytes.fetch_add(more, Relaxed);
+        self.gate.bytes.fetch_add(more, Relaxed) + more < self.gate.limits.bytes
     }
 
     pub(crate) fn until(&self) -> Instant {
@@ -151,13 +145,13 @@ impl Waiting<'_> {
     }
 
     /// It waited for as long as anybody may.
-    pub(crate) fn too_long(self) -> Refusal {
+    pub(crate) fn too_long(&self) -> Refusal {
         self.gate.refused.fetch_add(1, Relaxed);
         Refusal::Time(self.gate.limits.time)
     }
 
     /// The caller has gone.
-    pub(crate) fn left(self) {
+    pub(crate) fn left(&self) {
         self.gate.left.fetch_add(1, Relaxed);
     }
 }
@@ -165,7 +159,7 @@ impl Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.gate.waiting.fetch_sub(1, Relaxed);
-        self.gate.bytes.fetch_sub(self.bytes, Relaxed);
+        self.gate.bytes.fetch_sub(self.bytes.load(Relaxed), Relaxed);
         let mut times = self.gate.times();
         times.since.remove(&self.number);
         times.longest = times.longest.max(self.since.elapsed());
@@ -184,14 +178,16 @@ mod tests {
             ..HoldLimits::default()
         });
         let one = gate.wait(4).ok().unwrap();
-        let two = gate.wait(6).ok().unwrap();
+        let two = gate.wait(5).ok().unwrap();
         assert_eq!(gate.wait(0).err(), Some(Refusal::Number(2)));
+        assert!(!two.keep(1), "the sender is not read any more");
         drop(two);
-        assert_eq!(gate.wait(7).err(), Some(Refusal::Bytes(10)));
+        assert!(one.keep(1));
         one.left();
+        drop(one);
         let report = gate.report();
-        assert_eq!((report.waiting, report.held, report.refused, report.left), (0, 3, 2, 1));
-        assert!(gate.wait(10).is_ok());
+        assert_eq!((report.waiting, report.held, report.refused, report.left), (0, 2, 1, 1));
+        assert!(gate.wait(0).ok().unwrap().keep(9));
     }
 
     #[tokio::test(start_paused = true)]

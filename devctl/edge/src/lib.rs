@@ -25,8 +25,6 @@
 //! The crate knows nothing of projects, containers and contracts: the daemon tells it addresses, and a stub is a
 //! [`Stub`] that somebody else implements.
 
-#![expect(dead_code, unused_imports, reason = "the HTTP and AMQP sides use it")]
-
 mod admit;
 mod amqp;
 mod buffer;
@@ -38,8 +36,11 @@ mod edges;
 mod error;
 mod fault;
 mod hold;
+mod http1;
+mod http2;
 mod id;
 mod listener;
+mod recording;
 mod relay;
 mod spec;
 mod stats;
@@ -59,6 +60,7 @@ pub use error::EdgeError;
 pub use fault::{Fault, FaultKind, Stream};
 pub use hold::HoldReport;
 pub use id::{EdgeId, Protocol};
+pub use recording::Recording;
 pub use spec::{Cidr, CidrError, EdgeSpec, HoldLimits, Listen};
 pub use stats::EdgeStats;
 pub use stub::{Incoming, Part, Stub, StubBody};

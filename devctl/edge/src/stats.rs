@@ -16,7 +16,8 @@ pub struct EdgeStats {
     pub requests: u64,
     /// Those of them that were answered with a 5xx or a failing gRPC status, or not at all.
     pub errors: u64,
-    /// Half of the answers came within this time, first byte of the request to last byte of the answer.
+    /// Half of the answers came within this time, first byte of the request to last byte of the answer. Connections
+    /// that are passed through have no such time.
     pub p50: Option<Duration>,
     /// 99 of 100 answers came within this time.
     pub p99: Option<Duration>,
@@ -59,12 +60,15 @@ impl Stats {
         self.seen.store(u8::try_from(at).unwrap_or(0), Relaxed);
     }
 
-    pub(crate) fn done(&self, took: Duration, failed: bool) {
+    /// Something ended; how long it took counts where it was an answer.
+    pub(crate) fn done(&self, took: Option<Duration>, failed: bool) {
         self.requests.fetch_add(1, Relaxed);
         if failed {
             self.errors.fetch_add(1, Relaxed);
         }
-        self.times.add(took);
+        if let Some(took) = took {
+            self.times.add(took);
+        }
     }
 
     pub(crate) fn read(&self, configured: Protocol) -> EdgeStats {

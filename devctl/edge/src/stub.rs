@@ -1,11 +1,16 @@
 //! What stands in for a provider: a trait that whoever knows the contracts implements.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use http::{HeaderMap, Request, Response, StatusCode};
 
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::edge::Inner;
 use crate::id::EdgeId;
 
 /// Answers in a provider's place. It is called on the runtime that made the [`Edges`](crate::Edges), not on the
@@ -96,4 +101,19 @@ impl Incoming {
         }
         Ok(all.freeze())
     }
+}
+
+/// Lets a stub answer, on the runtime that it belongs to. A stub that panics is a 500, not the end of the connection.
+pub(crate) async fn call(edge: &Arc<Inner>, stub: &Arc<dyn Stub>, request: Request<Incoming>) -> Response<StubBody> {
+    let (id, stub) = (Arc::clone(&edge.id), Arc::clone(stub));
+    // Aborted when the caller goes.
+    let answering = AbortOnDropHandle::new(
+        edge.calling
+            .spawn(async move { stub.answer_streaming(&id, request).await }),
+    );
+    answering.await.unwrap_or_else(|error| {
+        let mut answer = Response::new(StubBody::from(format!("{}: the stub failed: {error}\n", edge.id)));
+        *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        answer
+    })
 }

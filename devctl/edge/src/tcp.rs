@@ -3,16 +3,18 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::admit::{Admitted, Denied, Unreached, admit, connect};
+use crate::admit::{Admitted, Denied, Unreached, admit, connect, read_on};
+use crate::amqp::Tap;
+use crate::buffer::Buffer;
 use crate::capture::{Connection, Outcome, Raw, Timing};
 use crate::connection::{Client, Early};
 use crate::edge::Inner;
+use crate::fault::End;
 use crate::id::Protocol;
 use crate::relay::{Ended, Relay};
 use crate::swap::{Generation, Target};
@@ -30,8 +32,9 @@ pub(crate) async fn serve(mut client: Client, protocol: Protocol, early: Option<
     };
     let outcome = pass(&mut client, early, &mut log).await;
     let failed = matches!(outcome, Outcome::Failed { .. });
-    client.edge.stats.done(started.elapsed(), failed);
     log.capture(&client.edge, started.elapsed(), outcome);
+    // Last, so that what is counted is also captured.
+    client.edge.stats.done(None, failed);
 }
 
 async fn pass(client: &mut Client, mut early: Option<Early>, log: &mut Log) -> Outcome {
@@ -62,7 +65,7 @@ async fn pass(client: &mut Client, mut early: Option<Early>, log: &mut Log) -> O
     }
 }
 
-/// Waits for a provider, and reads meanwhile, because only so can it be seen that the client has gone.
+/// Waits for a provider.
 async fn let_in(client: &mut Client) -> Result<Admitted, Denied> {
     let Client {
         stream,
@@ -71,15 +74,11 @@ async fn let_in(client: &mut Client) -> Result<Admitted, Denied> {
         target,
         ..
     } = client;
-    let left = async {
-        while !buffer.is_full() {
-            if buffer.read(stream).await.unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        std::future::pending().await
-    };
-    admit(edge, target, 0, None, left).await
+    let bytes = buffer.len();
+    admit(edge, target, bytes, None, async |waiting| {
+        read_on(stream, buffer, waiting).await
+    })
+    .await
 }
 
 /// Closes a connection that nobody will serve, in a way that its client notices as an error.
@@ -96,14 +95,22 @@ pub(crate) fn reset_on_close(stream: &TcpStream) {
 
 async fn both_ways(client: &mut Client, mut provider: TcpStream, generation: &Generation, log: &mut Log) -> Outcome {
     let edge = Arc::clone(&client.edge);
-    let mut relay = Relay::new(std::mem::take(&mut client.buffer), &edge);
+    let mut relay = Relay::new(std::mem::take(&mut client.buffer), Buffer::default(), &edge);
+    if log.protocol == Protocol::Amqp {
+        relay = relay.tapped(Tap::new(&edge));
+    }
     let ended = relay.run(&mut client.stream, &mut provider, &edge, generation).await;
     (log.out, log.back) = relay.bytes();
     match ended {
         Ended::Done => Outcome::Done,
-        Ended::Retired => {
-            // Both see the end of a stream, as when the old run had stopped by itself.
-            Outcome::Done
+        // Both see the end of a stream, as when the old run had stopped by itself.
+        Ended::Retired | Ended::Fault(End::Close) => Outcome::Done,
+        Ended::Fault(End::Reset) => {
+            reset_on_close(&client.stream);
+            reset_on_close(&provider);
+            Outcome::Failed {
+                why: "a fault of this edge ended the connection".into(),
+            }
         }
         Ended::Failed(error) => {
             reset_on_close(&client.stream);

@@ -32,6 +32,28 @@ impl State {
         self.notice(Some(id), NoticeKind::Building, now, out);
     }
 
+    /// A save: the node is built again, unless these very sources are built (or being built) already.
+    pub(super) fn on_changed(&mut self, id: &NodeId, source: String, what: &str) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        if !node.plan.builds || node.wanted != Wanted::Up {
+            return;
+        }
+        let known = match &node.build.running {
+            Some((_, _, stamp)) => stamp.as_ref(),
+            None => node.build.stamp.as_ref(),
+        };
+        if known == Some(&source) {
+            return;
+        }
+        node.build.source = Some(source);
+        node.build.due = true;
+        node.build.cause = Some(format!("{what} changed"));
+        // A failed build or a crash is tried again with the sources of now.
+        node.failure = None;
+        node.not_before = None;
+        node.blocked = false;
+    }
+
     pub(super) fn on_built(
         &mut self,
         id: &NodeId,
@@ -67,8 +89,9 @@ impl State {
                     .as_ref()
                     .is_some_and(|run| run.artefact.is_none() || run.artefact != node.build.artefact);
                 if serving && differs {
+                    let reason = node.build.cause.take().unwrap_or_else(|| "built anew".to_owned());
                     node.replace.get_or_insert(Replace {
-                        reason: "built anew".to_owned(),
+                        reason,
                         since,
                         stop_first: false,
                     });

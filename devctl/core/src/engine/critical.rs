@@ -83,13 +83,17 @@ impl State {
                     });
                 }
             };
-            let Some(run) = node.run.as_ref().or(node.done.as_ref()) else {
-                break;
+            let gate = match node.run.as_ref().or(node.done.as_ref()) {
+                Some(run) => {
+                    let started = run.started.unwrap_or(run.issued);
+                    link(Phase::Boot, (until - started).saturating_sub(lateness(run, until)));
+                    link(Phase::Prepare, run.prepared.min(started - run.issued));
+                    run.gate.clone()
+                }
+                // A job whose work was done before: it took no time, and waited for what it depends on.
+                None => self.gate(&id, since),
             };
-            let started = run.started.unwrap_or(run.issued);
-            link(Phase::Boot, (until - started).saturating_sub(lateness(run, until)));
-            link(Phase::Prepare, run.prepared.min(started - run.issued));
-            match run.gate.clone() {
+            match gate {
                 Gate::Dependency(on, at) if at > since => {
                     let Some(next) = self.nodes.get(&on) else { break };
                     node = next;

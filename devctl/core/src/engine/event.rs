@@ -17,6 +17,15 @@ pub enum Event {
     Act(Act),
     /// Stop and remove.
     Down(Down),
+    /// Sources have changed on disk.
+    Changed {
+        /// Whose.
+        node: NodeId,
+        /// Their state now.
+        source: String,
+        /// What was changed, for people: `src/api.rs`, or `12 files`.
+        what: String,
+    },
     /// A build ended.
     Built {
         /// Whose.

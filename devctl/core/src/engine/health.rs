@@ -10,6 +10,8 @@ use crate::{NodeId, Time};
 
 const SOONEST: Duration = Duration::from_millis(15);
 const LATEST: Duration = Duration::from_secs(1);
+/// A node that has been healthy for long is tested more seldom than its file says, up to this.
+const CALM: Duration = Duration::from_secs(10);
 
 /// The wait before the next test of a run that has not been ready for `elapsed`: 3 % of that time, so that readiness is
 /// seen at most so much later than it came, within 15 ms and 1 s (or the test's interval, where that is shorter).
@@ -60,7 +62,8 @@ impl State {
         if ok {
             health.state = HealthState::Healthy;
             health.failing_since = None;
-            health.next = Some(now + test.interval.max(SOONEST));
+            let steady = now - run.ready.unwrap_or(now);
+            health.next = Some(now + (steady / 20).min(CALM).max(test.interval).max(SOONEST));
             if before == HealthState::Healthy {
                 return;
             }

@@ -199,6 +199,19 @@ pub struct Build {
     pub span: Option<(Time, Time)>,
     /// The sources' state as last seen.
     pub source: Option<String>,
+    /// What was changed, where the build is the answer to a save.
+    pub cause: Option<String>,
+}
+
+/// What outlives a node: kept across daemons, and across `down`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// What a job has done.
+    pub completion: Option<Completion>,
+    /// The sources' state at the last good build.
+    pub stamp: Option<String>,
+    /// What that build made.
+    pub artefact: Option<ContentHash>,
 }
 
 /// What a job has done.
@@ -235,6 +248,12 @@ impl Node {
             asked: now,
             blocked: false,
         }
+    }
+
+    pub(super) fn recall(&mut self, memory: Memory) {
+        self.completion = memory.completion;
+        self.build.stamp = memory.stamp;
+        self.build.artefact = memory.artefact;
     }
 
     /// No run of any kind is there.

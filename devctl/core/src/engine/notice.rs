@@ -259,7 +259,7 @@ impl fmt::Display for NoticeKind {
             }
             Self::Stopping { reason } => write!(out, "stopping: {reason}"),
             Self::Stopped { exit, took } => write!(out, "stopped after {} ({exit})", Seconds(*took)),
-            Self::Replaced { reason, took } => write!(out, "replaced in {}: {reason}", Seconds(*took)),
+            Self::Replaced { reason, took } => write!(out, "reloaded in {}: {reason}", Seconds(*took)),
             Self::ReplaceFailed { what } => write!(out, "the new run failed, the old one still serves: {what}"),
             Self::Removed { volumes: true } => write!(out, "removed with its data"),
             Self::Removed { volumes: false } => write!(out, "removed"),

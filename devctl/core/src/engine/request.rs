@@ -17,10 +17,14 @@ impl State {
         let changes = changes(&up, self);
         for (id, plan) in &up.plan.nodes {
             let in_scope = up.scope.contains(id);
-            let node = self
-                .nodes
-                .entry(id.clone())
-                .or_insert_with(|| Node::new(plan.clone(), now));
+            let memories = &mut self.memories;
+            let node = self.nodes.entry(id.clone()).or_insert_with(|| {
+                let mut node = Node::new(plan.clone(), now);
+                if let Some(memory) = memories.remove(id) {
+                    node.recall(memory);
+                }
+                node
+            });
             node.orphan = false;
             // A run keeps the plan that it was started from until somebody asks for it by name.
             if (in_scope && !up.no_recreate) || node.quiet() {
@@ -208,14 +212,14 @@ impl State {
         }
     }
 
-    pub(super) fn on_removed(&mut self, id: &NodeId) {
-        let gone = self
-            .nodes
-            .get(id)
-            .is_some_and(|node| matches!(node.wanted, Wanted::Gone { .. }) && node.quiet());
-        if gone {
-            self.nodes.shift_remove(id);
+    pub(super) fn on_removed(&mut self, id: &NodeId, now: Time, out: &mut Vec<Effect>) {
+        let Some(node) = self.nodes.get(id) else { return };
+        if let Wanted::Gone { volumes } = node.wanted
+            && node.quiet()
+        {
+            self.forget(id, volumes);
             self.index_dependents();
+            self.notice(Some(id), NoticeKind::Removed { volumes }, now, out);
         }
     }
 }

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::node::Completion;
+use super::node::Memory;
 use super::state::State;
 use crate::NodeId;
-use crate::plan::Kind;
 
 /// A run of this length counts as one that worked.
 pub(super) const STEADY: Duration = Duration::from_secs(10);
@@ -46,7 +45,7 @@ impl State {
     /// A job's work is done: neither it, nor what was built for it, nor any data that it worked on is new.
     pub(super) fn still_completed(&self, id: &NodeId) -> bool {
         let Some(node) = self.nodes.get(id) else { return false };
-        node.plan.kind == Kind::Job
+        node.plan.is_one_shot()
             && node.completion.as_ref().is_some_and(|done| {
                 done.hash == node.plan.hash && done.artefact == node.build.artefact && done.inputs == self.inputs(id)
             })
@@ -87,23 +86,30 @@ impl State {
         }
     }
 
-    /// What an earlier daemon knew: a job's completion, the sources and the product of the last good build.
-    pub fn remember(
-        &mut self,
-        id: &NodeId,
-        completion: Option<Completion>,
-        stamp: Option<String>,
-        artefact: Option<crate::plan::ContentHash>,
-    ) {
-        if let Some(node) = self.nodes.get_mut(id) {
-            if node.completion.is_none() {
-                node.completion = completion;
-            }
-            if node.build.artefact.is_none() {
-                node.build.stamp = stamp;
-                node.build.artefact = artefact;
-            }
-        }
+    /// What an earlier daemon knew of a node; used when the node first appears.
+    pub fn remember(&mut self, id: NodeId, memory: Memory) {
+        self.memories.insert(id, memory);
+    }
+
+    /// What is to be known of a node when it comes back.
+    pub(super) fn forget(&mut self, id: &NodeId, volumes: bool) {
+        let Some(node) = self.nodes.shift_remove(id) else {
+            return;
+        };
+        let completion = node.completion.filter(|_| !volumes);
+        self.memories.insert(
+            id.clone(),
+            Memory {
+                completion,
+                stamp: node.build.stamp,
+                artefact: node.build.artefact,
+            },
+        );
+    }
+
+    /// Nodes that are not there now, and what is known of them.
+    pub fn memories(&self) -> impl Iterator<Item = (&NodeId, &Memory)> {
+        self.memories.iter()
     }
 }
 

@@ -157,7 +157,7 @@ impl State {
                     self.notice(Some(id), NoticeKind::Exited { exit }, now, out);
                     return;
                 }
-                if exit.success() && node.plan.kind == Kind::Job {
+                if exit.success() && node.plan.is_one_shot() {
                     let (hash, artefact) = (ended.hash.clone(), ended.artefact.clone());
                     node.completion = Some(Completion { hash, artefact, inputs });
                     node.done = Some(ended);

@@ -251,7 +251,7 @@ impl State {
     }
 
     /// What the node has waited for last: the dependency that was met last, its build, its run before, or the request.
-    fn gate(&self, id: &NodeId, now: Time) -> Gate {
+    pub(super) fn gate(&self, id: &NodeId, now: Time) -> Gate {
         let Some(node) = self.nodes.get(id) else {
             return Gate::Asked(now);
         };

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::effect::Effect;
 use super::event::Event;
 use super::hold::Hold;
-use super::node::{HealthState, Node, Run, RunPhase, Wanted};
+use super::node::{HealthState, Memory, Node, Run, RunPhase, Wanted};
 use super::notice::{Notice, NoticeKind};
 use crate::{NodeId, Time};
 
@@ -17,6 +17,7 @@ use crate::{NodeId, Time};
 pub struct State {
     pub(super) nodes: IndexMap<NodeId, Node>,
     pub(super) dependents: HashMap<NodeId, Vec<NodeId>>,
+    pub(super) memories: HashMap<NodeId, Memory>,
     pub(super) closing: bool,
     runs: u64,
     notices: u64,
@@ -88,12 +89,13 @@ impl State {
             Event::Act(act) => self.on_act(act, now, &mut out),
             Event::Down(down) => self.on_down(down, now, &mut out),
             Event::Shutdown { kill } => self.on_shutdown(kill, now, &mut out),
+            Event::Changed { node, source, what } => self.on_changed(&node, source, &what),
             Event::Built { node, build, outcome } => self.on_built(&node, build, outcome, now, &mut out),
             Event::Started { node, run, started } => self.on_started(&node, run, started, now, &mut out),
             Event::StartFailed { node, run, failure } => self.on_start_failed(&node, run, failure, now, &mut out),
             Event::Probed { node, run, ok, output } => self.on_probed(&node, run, ok, output, now, &mut out),
             Event::Exited { node, run, exit } => self.on_exited(&node, run, exit, now, &mut out),
-            Event::Removed { node } => self.on_removed(&node),
+            Event::Removed { node } => self.on_removed(&node, now, &mut out),
             Event::Tick => {}
         }
         self.schedule(now, &mut out);
@@ -210,13 +212,6 @@ impl State {
                 why: "it is stopped".to_owned(),
             },
         }
-    }
-
-    /// Records that outlive the daemon: what jobs have done, what was built. For [`State::remember`].
-    pub fn records(&self) -> impl Iterator<Item = (&NodeId, &Node)> {
-        self.nodes
-            .iter()
-            .filter(|(_, node)| node.completion.is_some() || node.build.stamp.is_some())
     }
 
     pub(super) fn notice(&mut self, node: Option<&NodeId>, kind: NoticeKind, at: Time, out: &mut Vec<Effect>) {

@@ -58,6 +58,16 @@ impl NodePlan {
     }
 }
 
+impl NodePlan {
+    /// An exit with 0 means that its work is done: somebody waits for just that, or nothing says that it should go on (no restart, no
+    /// health test).
+    #[must_use]
+    pub fn is_one_shot(&self) -> bool {
+        let ends = matches!(self.restart, RestartPolicy::No | RestartPolicy::OnFailure(_));
+        self.kind == Kind::Job || (ends && self.health.is_none())
+    }
+}
+
 /// What a node is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -6,12 +6,26 @@
 //! guardian, so that the guardian's death is the end of that input.
 
 use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use crate::proc::ProcessId;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+mod guarded;
+mod sweep;
+
+pub use guarded::Guarded;
+pub use sweep::end_leftovers;
 
 /// How long what is left may take to end by itself before it is killed.
 pub const GRACE: Duration = Duration::from_millis(1000);
@@ -36,31 +50,89 @@ pub struct Daemon {
 ///
 /// # Errors
 /// Where the daemon could not be started.
-pub fn run(_daemon: &Daemon) -> io::Result<ExitCode> {
-    todo!()
-}
-
-/// The daemon's end of the pipe.
-#[derive(Debug)]
-pub struct Guarded {
-    /// The guardian.
-    pub guardian: ProcessId,
-}
-
-impl Guarded {
-    /// Takes the pipe, if this process was started by a guardian. Once, early in the daemon's life.
-    pub fn take() -> Option<Self> {
-        todo!()
+pub fn run(daemon: &Daemon) -> io::Result<ExitCode> {
+    become_reaper()?;
+    let mut wanted = SigSet::empty();
+    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        wanted.add(signal);
     }
+    // Blocked before the daemon starts, so that its end cannot be missed; std gives children an empty mask.
+    wanted.thread_block()?;
+    let signals = SignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    let (alive, _held) = io::pipe()?;
+    let mut command = Command::new(&daemon.program);
+    command
+        .args(&daemon.args)
+        .stdin(alive)
+        .env(GUARDIAN_VARIABLE, std::process::id().to_string());
+    if let Some(path) = &daemon.output {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        command.stdout(file.try_clone()?).stderr(file);
+    }
+    // A group of its own: Ctrl-C in the terminal that started it is not for the daemon.
+    let child = command.process_group(0).spawn()?;
+    // Our copy of the reading end goes with it: the daemon alone has one.
+    drop(command);
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let code = loop {
+        if let Some(status) = reap(Some(pid)) {
+            break status;
+        }
+        wait_for(&signals, None)?;
+        while let Some(signal) = next_signal(&signals)? {
+            if signal != Signal::SIGCHLD {
+                // It may have ended just now: then it is reaped in the next round.
+                let _ = kill(pid, signal);
+            }
+        }
+    };
+    sweep::end_all(&signals)?;
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
 
-    /// Waits for the guardian's death.
-    pub async fn lost(&mut self) {
-        todo!()
+/// From here on every orphan below this process becomes its child.
+#[cfg(target_os = "linux")]
+fn become_reaper() -> io::Result<()> {
+    nix::sys::prctl::set_child_subreaper(true).map_err(io::Error::from)
+}
+
+/// Elsewhere nobody can adopt orphans: the recorded processes have to do.
+#[cfg(not(target_os = "linux"))]
+fn become_reaper() -> io::Result<()> {
+    Ok(())
+}
+
+/// Reaps whatever has ended. The status of the one that is asked for, as a shell would give it, if it is among them.
+fn reap(wanted: Option<Pid>) -> Option<i32> {
+    let mut found = None;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) if Some(pid) == wanted => found = Some(code),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if Some(pid) == wanted => found = Some(128 + signal as i32),
+            Ok(WaitStatus::StillAlive) | Err(_) => return found,
+            Ok(_) => {}
+        }
     }
 }
 
-/// Ends those of `recorded` that still run, and their descendants: asked first, killed after `grace`. Used when daemon and guardian were
-/// both killed. Returns those that were found alive. Blocks for as long as `grace`.
-pub fn end_leftovers(_recorded: &[ProcessId], _grace: Duration) -> Vec<ProcessId> {
-    todo!()
+/// Waits until a signal is there, or the time is over.
+fn wait_for(signals: &SignalFd, limit: Option<Duration>) -> io::Result<()> {
+    let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+    let limit = match limit {
+        Some(limit) => PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX),
+        None => PollTimeout::NONE,
+    };
+    match poll(&mut fds, limit) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn next_signal(signals: &SignalFd) -> io::Result<Option<Signal>> {
+    let Some(info) = signals.read_signal()? else {
+        return Ok(None);
+    };
+    Ok(i32::try_from(info.ssi_signo)
+        .ok()
+        .and_then(|number| Signal::try_from(number).ok()))
 }

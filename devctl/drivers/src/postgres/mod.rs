@@ -3,16 +3,32 @@
 //! [`prepare`] makes the data directory (from a cached template, then the init scripts on a server that only its own socket
 //! reaches) and says what to run; the server itself is then a process like any other, to be stopped with SIGINT.
 
+use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use nix::sys::signal::Signal;
 
+use crate::dirs;
 use crate::log::RunLog;
-use crate::probe::PostgresLogin;
+use crate::probe::{PostgresHost, PostgresLogin};
 use crate::process::ProcessSpec;
 use crate::server::{Requirement, Version};
+use crate::user::UserId;
+
+mod command;
+mod discover;
+mod error;
+mod first_start;
+mod settings;
+mod template;
+#[cfg(test)]
+mod tests;
+
+pub use discover::discover;
+pub use error::PostgresError;
 
 /// SIGINT: fast shutdown; sessions are ended, data is written.
 pub const STOP_SIGNAL: Signal = Signal::SIGINT;
@@ -31,7 +47,7 @@ pub struct Installation {
 pub struct Settings {
     /// `POSTGRES_USER`: the superuser. Default `postgres`.
     pub user: String,
-    /// `POSTGRES_PASSWORD`; `None` only with [`Settings::trust`].
+    /// `POSTGRES_PASSWORD`; `None` only where `POSTGRES_HOST_AUTH_METHOD` is `trust`.
     pub password: Option<String>,
     /// `POSTGRES_DB`: made at the first start. Default: the user.
     pub database: String,
@@ -79,109 +95,93 @@ pub struct Prepared {
     pub notes: Vec<String>,
 }
 
-/// Every PostgreSQL that this machine has, newest first. `path`: the PATH to look in besides the usual places.
-pub fn discover(_path: &str) -> Vec<Installation> {
-    todo!()
-}
-
 /// Makes the data directory, unless it is complete already, and says what to run.
 ///
 /// # Errors
 /// See [`PostgresError`]. A preparation that was broken off is begun anew the next time.
-pub async fn prepare(_spec: &PostgresSpec, _log: &RunLog) -> Result<Prepared, PostgresError> {
-    todo!()
+pub async fn prepare(spec: &PostgresSpec, log: &RunLog) -> Result<Prepared, PostgresError> {
+    let path = spec
+        .env
+        .get("PATH")
+        .cloned()
+        .unwrap_or_else(|| std::env::var("PATH").unwrap_or_default());
+    let found = tokio::task::spawn_blocking(move || discover(&path))
+        .await
+        .unwrap_or_default();
+    let Some(installation) = found.iter().find(|one| spec.version.accepts(&one.version)).cloned() else {
+        return Err(PostgresError::NoSuitableVersion {
+            wanted: spec.version.clone(),
+            found,
+        });
+    };
+    let settings = Settings::from_env(&spec.env, spec.data_dir.join("PG_VERSION").exists())?;
+    let user = UserId::to_drop_to(&["postgres"]);
+    make_dirs(spec, user.as_ref())?;
+    let work = first_start::Work {
+        spec,
+        installation: &installation,
+        settings: &settings,
+        user: user.as_ref(),
+        log,
+    };
+    let first_start = match fs::read_to_string(spec.data_dir.join("PG_VERSION")) {
+        Ok(made_by) if made_by.trim() == installation.version.major().to_string() => {
+            command::remove_stale_lock(&spec.data_dir);
+            false
+        }
+        Ok(made_by) => {
+            let (dir, made_by, running) = (spec.data_dir.clone(), made_by.trim().to_owned(), installation.version);
+            return Err(PostgresError::OtherVersion { dir, made_by, running });
+        }
+        Err(_) => {
+            work.run().await?;
+            true
+        }
+    };
+    let mut notes = settings.notes.clone();
+    let process = command::process(spec, &installation, user.as_ref(), &mut notes);
+    let login = PostgresLogin {
+        host: PostgresHost::Tcp(spec.listen),
+        user: settings.user,
+        password: settings.password,
+        database: settings.database,
+    };
+    Ok(Prepared {
+        process,
+        login,
+        version: installation.version,
+        first_start,
+        notes,
+    })
 }
 
-/// Why a PostgreSQL could not be prepared.
-#[derive(Debug, thiserror::Error)]
-pub enum PostgresError {
-    /// None of the machine's versions will do.
-    #[error("find PostgreSQL {wanted} on this machine ({})", found_list(found))]
-    NoSuitableVersion {
-        /// What is wanted.
-        wanted: Requirement,
-        /// What is there.
-        found: Vec<Installation>,
-    },
-    /// Neither a password nor `trust`.
-    #[error("initialise the database: `POSTGRES_PASSWORD` is not set")]
-    NoPassword,
-    /// A variable that cannot be used as it is.
-    #[error("read `{variable}`: {reason}")]
-    BadVariable {
-        /// Its name.
-        variable: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The server's user cannot get at a directory.
-    #[error("let user `{user}` enter `{}`", dir.display())]
-    Unreachable {
-        /// The directory that is closed.
-        dir: PathBuf,
-        /// The user.
-        user: String,
-    },
-    /// The data directory belongs to another major version.
-    #[error("use `{}`: it was made by PostgreSQL {made_by}, and {running} is to run", dir.display())]
-    OtherVersion {
-        /// The data directory.
-        dir: PathBuf,
-        /// Who made it.
-        made_by: String,
-        /// What would run.
-        running: Version,
-    },
-    /// `initdb` failed.
-    #[error("run `initdb`: {output}")]
-    Initdb {
-        /// What it said.
-        output: String,
-    },
-    /// The temporary server for the init scripts failed.
-    #[error("start PostgreSQL for its initialisation: {output}")]
-    TemporaryServer {
-        /// Its last lines.
-        output: String,
-    },
-    /// An init script failed.
-    #[error("run init script `{}`: {output}", script.display())]
-    InitScript {
-        /// The script.
-        script: PathBuf,
-        /// What psql or the script said.
-        output: String,
-    },
-    /// The path of the socket does not fit.
-    #[error(transparent)]
-    Dirs(#[from] crate::dirs::DirsError),
-    /// A program could not be started.
-    #[error(transparent)]
-    Spawn(#[from] crate::process::SpawnError),
-    /// A file or directory.
-    #[error("{doing} `{}`", path.display())]
-    Io {
-        /// What was being done, such as `write`.
-        doing: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// What the kernel said.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl PostgresError {
-    /// What to do about it.
-    pub fn help(&self) -> Option<String> {
-        todo!()
+/// The directories that the server needs, each one its user can get at.
+fn make_dirs(spec: &PostgresSpec, user: Option<&UserId>) -> Result<(), PostgresError> {
+    let data_parent = spec.data_dir.parent().unwrap_or(&spec.data_dir);
+    for dir in [data_parent, &spec.cache_dir, &spec.socket_dir] {
+        fs::create_dir_all(dir).map_err(PostgresError::io("make directory", dir))?;
     }
-}
-
-fn found_list(found: &[Installation]) -> String {
-    if found.is_empty() {
-        return "none is installed".into();
+    if let Some(user) = user {
+        for dir in [data_parent, &spec.cache_dir] {
+            if let Some(dir) = dirs::closed_to(user, dir) {
+                return Err(PostgresError::Unreachable {
+                    dir,
+                    user: user.name.clone(),
+                });
+            }
+        }
+        chown(&spec.socket_dir, Some(user.uid), Some(user.gid)).map_err(PostgresError::io("own", &spec.socket_dir))?;
+        if let Some(dir) = dirs::closed_to(user, &spec.socket_dir) {
+            return Err(PostgresError::Unreachable {
+                dir,
+                user: user.name.clone(),
+            });
+        }
     }
-    let versions: Vec<String> = found.iter().map(|one| one.version.to_string()).collect();
-    format!("found {}", versions.join(", "))
+    // Whoever enters may connect as the superuser: the image's own rule for its socket.
+    fs::set_permissions(&spec.socket_dir, fs::Permissions::from_mode(0o700))
+        .map_err(PostgresError::io("close", &spec.socket_dir))?;
+    Ok(dirs::check_socket_path(
+        &spec.socket_dir.join(format!(".s.PGSQL.{}", spec.listen.port())),
+    )?)
 }

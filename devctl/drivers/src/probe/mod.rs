@@ -2,13 +2,23 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tokio::net::TcpStream;
+
+use crate::exec::{self, Keep};
 use crate::process::ProcessSpec;
 
+mod amqp;
+mod grpc;
+mod http;
 mod pacing;
+mod postgres;
+#[cfg(test)]
+mod tests;
 
 pub use pacing::{Health, Pacer, Pacing};
+pub(crate) use postgres::execute;
 
 /// How readiness is tested.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +84,8 @@ pub struct AmqpLogin {
     pub password: String,
     /// The virtual host, such as `/`.
     pub vhost: String,
+    /// Its users come from a definitions file, whose passwords nobody can read: being refused shows that it is ready.
+    pub refusal_is_ready: bool,
 }
 
 /// What a test said.
@@ -89,7 +101,65 @@ pub struct ProbeResult {
 
 impl Probe {
     /// Tests once. Takes no longer than `timeout`; dropping the future ends whatever it began.
-    pub async fn test(&self, _timeout: Duration) -> ProbeResult {
-        todo!()
+    pub async fn test(&self, timeout: Duration) -> ProbeResult {
+        let began = Instant::now();
+        let told = match self {
+            // It bounds itself, so that what the command printed until then is kept.
+            Self::Command(spec) => command(spec, timeout).await,
+            _ => match tokio::time::timeout(timeout, self.handshake()).await {
+                Ok(told) => told,
+                Err(_) => Err(format!("no answer within {timeout:?}")),
+            },
+        };
+        let took = began.elapsed();
+        match told {
+            Ok(output) => ProbeResult { ok: true, output, took },
+            Err(output) => ProbeResult {
+                ok: false,
+                output,
+                took,
+            },
+        }
+    }
+
+    async fn handshake(&self) -> Result<String, String> {
+        match self {
+            Self::Started => Ok("it runs".into()),
+            Self::Tcp(addr) => connect(*addr).await.map(|_| format!("{addr} accepts connections")),
+            Self::Http { addr, path, host } => http::get(*addr, path, host.as_deref()).await,
+            Self::Grpc { addr, service } => grpc::check(*addr, service).await,
+            Self::Command(spec) => command(spec, Duration::MAX).await,
+            Self::Postgres(login) => postgres::select_one(login).await,
+            Self::Amqp(login) => amqp::open(login).await,
+        }
+    }
+}
+
+async fn connect(addr: SocketAddr) -> Result<TcpStream, String> {
+    TcpStream::connect(addr)
+        .await
+        .map_err(|error| format!("connect to {addr}: {}", brief(&error)))
+}
+
+async fn command(spec: &ProcessSpec, timeout: Duration) -> Result<String, String> {
+    let limit = (timeout != Duration::MAX).then_some(timeout);
+    match exec::run(spec, limit, Keep::default()).await {
+        Ok(outcome) if outcome.success() => Ok(outcome.output.trim_end().to_owned()),
+        Ok(outcome) => {
+            let end = outcome
+                .exit
+                .map_or_else(|| format!("took longer than {timeout:?}"), |exit| exit.to_string());
+            Err(format!("{}\n{end}", outcome.output.trim_end()).trim_start().to_owned())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What the kernel said, without its number.
+fn brief(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "connection refused".into(),
+        std::io::ErrorKind::UnexpectedEof => "connection closed".into(),
+        _ => error.to_string(),
     }
 }

@@ -5,14 +5,27 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::log::RunLog;
 use crate::probe::AmqpLogin;
-use crate::process::{Exit, Process, ProcessSpec};
+use crate::process::ProcessSpec;
 use crate::server::{Requirement, Version};
+use crate::user::UserId;
+
+mod apps;
+mod command;
+mod config;
+mod discover;
+mod error;
+mod files;
+mod running;
+#[cfg(test)]
+mod tests;
+
+pub use discover::discover;
+pub use error::RabbitError;
+pub use running::{Running, start};
 
 /// A RabbitMQ on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +46,12 @@ pub struct RabbitSpec {
     /// Which versions will do.
     pub version: Requirement,
     /// The service's environment: the official image's variables are read from it (`RABBITMQ_DEFAULT_USER`, `_PASS`, `_VHOST`
-    /// and their `_FILE` forms, `RABBITMQ_PLUGINS`, ...).
+    /// and their `_FILE` forms, `RABBITMQ_ERLANG_COOKIE`, `RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS`).
     pub env: IndexMap<String, String>,
     /// Files that the service mounts under `/etc/rabbitmq` or that its configuration names: path in the container -> path here.
     /// `rabbitmq.conf`, `conf.d/*.conf`, `advanced.config`, `enabled_plugins`, and definitions files are understood.
     pub mounts: IndexMap<String, PathBuf>,
-    /// What makes the node's name unique on this machine, such as `shop-1f3a-rabbitmq`.
+    /// The cluster's name, as the management page shows it, such as `shop-1f3a-rabbitmq`.
     pub name: String,
     /// Where the broker's data lives. Made if it is not there.
     pub data_dir: PathBuf,
@@ -71,123 +84,52 @@ pub struct Prepared {
     pub notes: Vec<String>,
 }
 
-/// A started server.
-#[derive(Clone, Debug)]
-pub struct Running {
-    /// The broker: its end is the run's end.
-    pub broker: Process,
-    /// Its port mapper.
-    pub epmd: Process,
-}
-
-impl Running {
-    /// Gives the broker all cores. It boots on one, since there waking the other costs more than it brings.
-    pub async fn booted(&self) {
-        todo!()
-    }
-
-    /// Shuts the broker down in order, for `grace` at most, then ends the port mapper and whatever is left.
-    pub async fn stop(&self, _grace: Duration) -> Exit {
-        todo!()
-    }
-
-    /// Ends all of it at once.
-    pub fn kill(&self) {
-        todo!()
-    }
-}
-
-/// Every RabbitMQ that this machine has, newest first. `path`: the PATH to look in besides the usual places.
-pub fn discover(_path: &str) -> Vec<Installation> {
-    todo!()
-}
+/// The broker's name in Erlang. The same for all: each has a port mapper of its own, and data outlives the name of a project.
+const NODE: &str = "rabbit@localhost";
 
 /// Writes configuration, cookie and plugin directory, and says what to run.
 ///
 /// # Errors
 /// See [`RabbitError`].
-pub async fn prepare(_spec: &RabbitSpec) -> Result<Prepared, RabbitError> {
-    todo!()
-}
-
-/// Starts the port mapper and the broker.
-///
-/// # Errors
-/// Where one of the two could not be started; then neither runs.
-pub async fn start(_prepared: &Prepared, _log: &RunLog) -> Result<Running, RabbitError> {
-    todo!()
-}
-
-/// Why a RabbitMQ could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum RabbitError {
-    /// None of the machine's versions will do.
-    #[error("find RabbitMQ {wanted} on this machine ({})", found_list(found))]
-    NoSuitableVersion {
-        /// What is wanted.
-        wanted: Requirement,
-        /// What is there.
-        found: Vec<Installation>,
-    },
-    /// A plugin that the installation does not have.
-    #[error("enable plugin `{plugin}`: this RabbitMQ does not have it")]
-    NoSuchPlugin {
-        /// Its name.
-        plugin: String,
-        /// Those it has.
-        available: Vec<String>,
-    },
-    /// A variable or a configuration file that cannot be used as it is.
-    #[error("read `{what}`: {reason}")]
-    BadSetting {
-        /// The variable or file.
-        what: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The broker's user cannot get at a directory.
-    #[error("let user `{user}` enter `{}`", dir.display())]
-    Unreachable {
-        /// The directory that is closed.
-        dir: PathBuf,
-        /// The user.
-        user: String,
-    },
-    /// A program could not be started.
-    #[error(transparent)]
-    Spawn(#[from] crate::process::SpawnError),
-    /// The port mapper did not come up.
-    #[error("start epmd on port {port}: {reason}")]
-    Epmd {
-        /// Its port.
-        port: u16,
-        /// What happened.
-        reason: String,
-    },
-    /// A file or directory.
-    #[error("{doing} `{}`", path.display())]
-    Io {
-        /// What was being done, such as `write`.
-        doing: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// What the kernel said.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl RabbitError {
-    /// What to do about it.
-    pub fn help(&self) -> Option<String> {
-        todo!()
-    }
-}
-
-fn found_list(found: &[Installation]) -> String {
-    if found.is_empty() {
-        return "none is installed".into();
-    }
-    let versions: Vec<String> = found.iter().map(|one| one.version.to_string()).collect();
-    format!("found {}", versions.join(", "))
+pub async fn prepare(spec: &RabbitSpec) -> Result<Prepared, RabbitError> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let found = discover(&path);
+    let Some(installation) = found.iter().find(|one| spec.version.accepts(&one.version)).cloned() else {
+        return Err(RabbitError::NoSuitableVersion {
+            wanted: spec.version.clone(),
+            found,
+        });
+    };
+    let user = UserId::to_drop_to(&["rabbitmq"]);
+    let mut notes = Vec::new();
+    let layout = files::Layout::of(&spec.data_dir);
+    layout.make(user.as_ref())?;
+    let settings = config::Settings::of(spec, &mut notes)?;
+    let apps = apps::Apps::of(&installation);
+    let plugins = apps.link(&settings.plugins, &layout.plugins)?;
+    layout.write(&settings, &apps.modules(&settings.plugins), user.as_ref())?;
+    let command = command::Command {
+        spec,
+        installation: &installation,
+        layout: &layout,
+        settings: &settings,
+        user: user.as_ref(),
+    };
+    let process = command.broker(&plugins)?;
+    let login = AmqpLogin {
+        addr: spec.listen,
+        user: settings.user.clone(),
+        password: settings.password.clone(),
+        vhost: settings.vhost.clone(),
+        refusal_is_ready: settings.has_definitions,
+    };
+    let (epmd, ctl) = (command.epmd(), command.ctl(&plugins));
+    Ok(Prepared {
+        process,
+        epmd,
+        login,
+        version: installation.version,
+        ctl,
+        notes,
+    })
 }

@@ -15,3 +15,4 @@ pub use redact::Redaction;
 pub use traffic::{CaptureLimits, Filter, Followed, Subscription, Traffic};
 
 pub(crate) use raw::{Raw, RawExchange, Saved};
+pub(crate) use redact::REDACTED;

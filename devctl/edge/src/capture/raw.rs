@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::amqp::AmqpEvent;
+use crate::capture::Redaction;
 use crate::capture::record::{
     Body, Connection, Exchange, Outcome, Record, Request, Response, Served, Timing, TraceIds,
 };
+use crate::http1::Chunk;
 use crate::id::{EdgeId, Protocol};
 use crate::trace::TraceParent;
 
@@ -22,11 +24,24 @@ pub(crate) enum Raw {
 pub(crate) struct Saved {
     pub(crate) head: Vec<u8>,
     pub(crate) body: Vec<u8>,
-    /// Bytes that the body really had.
+    /// Bytes that the body really had, its framing included.
     pub(crate) size: u64,
+    /// HTTP/1: `body` has chunks.
+    pub(crate) chunked: bool,
+    pub(crate) truncated: bool,
 }
 
 impl Saved {
+    /// A message that is all there.
+    pub(crate) fn whole(head: Vec<u8>, body: Vec<u8>) -> Self {
+        Self {
+            head,
+            size: body.len() as u64,
+            body,
+            ..Self::default()
+        }
+    }
+
     /// Keeps what there is still room for.
     pub(crate) fn body(&mut self, bytes: &[u8], limit: usize) {
         self.size += bytes.len() as u64;
@@ -34,10 +49,23 @@ impl Saved {
         self.body.extend_from_slice(&bytes[..room]);
     }
 
+    /// Nothing more comes: takes the framing out, and then the secrets, which chunks would hide.
+    pub(crate) fn finish(&mut self, redaction: &Redaction) {
+        self.truncated = self.size > self.body.len() as u64;
+        if self.chunked {
+            let mut plain = Vec::with_capacity(self.body.len());
+            let mut chunks = Chunk::START;
+            // What is no chunk was refused or broken off where it passed.
+            let _ = chunks.scan(&self.body, |data| plain.extend_from_slice(data));
+            self.body = plain;
+        }
+        redaction.body(self);
+    }
+
     fn read(&self) -> Body {
         Body {
             size: self.size,
-            truncated: self.size > self.body.len() as u64,
+            truncated: self.truncated,
             data: self.body.clone(),
         }
     }

@@ -1,15 +1,18 @@
 //! Faults of one edge, put in and taken out while it is in use. The words are Toxiproxy's where it has one.
 
+mod shaped;
 mod shaper;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
-pub(crate) use shaper::{End, Piece, Shaper};
+pub(crate) use shaped::{Shaped, poll_send};
+pub(crate) use shaper::{End, Shaper};
 
 use crate::trace::random;
 
@@ -181,7 +184,7 @@ impl fmt::Display for Fault {
 #[derive(Default)]
 pub(crate) struct Faults {
     any: AtomicBool,
-    version: AtomicU64,
+    changed: watch::Sender<u64>,
     list: RwLock<Arc<Vec<Fault>>>,
 }
 
@@ -216,9 +219,9 @@ impl Faults {
         self.any.load(Relaxed)
     }
 
-    /// Changes with every change of the list.
-    pub(crate) fn version(&self) -> u64 {
-        self.version.load(Relaxed)
+    /// Tells of every change of the list.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     /// The faults that happen to one request or connection: the dice are thrown here.
@@ -237,7 +240,8 @@ impl Faults {
         let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut list));
         self.any.store(!list.is_empty(), Relaxed);
-        self.version.fetch_add(1, Relaxed);
+        drop(list);
+        self.changed.send_modify(|version| *version += 1);
     }
 }
 

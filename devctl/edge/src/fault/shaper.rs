@@ -70,6 +70,11 @@ impl Shaper {
         self.end
     }
 
+    /// Whether nothing comes through any more.
+    pub(crate) fn swallows(&self) -> bool {
+        self.swallow
+    }
+
     /// How much longer the connection stays open after its last byte.
     pub(crate) fn linger(&self) -> Duration {
         let delay = |fault: &Fault| match fault.kind {
@@ -118,6 +123,14 @@ impl Shaper {
             self.end = Some((due, End::Close));
             self.swallow = true;
         }
+    }
+
+    /// When a message's head may go on. Its latency is used up with that.
+    pub(crate) fn delay(&mut self, now: Instant) -> Instant {
+        let due = if self.started { now } else { now + self.latency() };
+        self.started = true;
+        self.last = due;
+        due
     }
 
     fn latency(&self) -> Duration {

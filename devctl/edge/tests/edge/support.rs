@@ -1,11 +1,5 @@
 //! What the edge's tests share: real sockets on loopback, and waiting for what is seen instead of for time.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a helper of tests says what it expects by panicking"
-)]
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -84,4 +78,111 @@ pub(crate) async fn expect(stream: &mut TcpStream, text: &str) {
 pub(crate) async fn rest(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut all = Vec::new();
     soon("the end", stream.read_to_end(&mut all)).await.map(|_| all)
+}
+
+/// A provider of HTTP/1 that hands each of its connections to `serve`.
+pub(crate) async fn provider<F, R>(serve: F) -> SocketAddr
+where
+    F: Fn(Peer) -> R + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind(ANY).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(Peer {
+                stream,
+                read: Vec::new(),
+            }));
+        }
+    });
+    address
+}
+
+/// A provider that answers every request with 200 and a name.
+pub(crate) async fn named(name: &'static str) -> SocketAddr {
+    provider(move |mut peer| async move {
+        while peer.head().await.is_some() {
+            peer.say(&ok(name)).await;
+        }
+    })
+    .await
+}
+
+/// An answer with a body.
+pub(crate) fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// One end of a connection that speaks in text.
+pub(crate) struct Peer {
+    pub(crate) stream: TcpStream,
+    pub(crate) read: Vec<u8>,
+}
+
+impl Peer {
+    pub(crate) async fn to(edge: &Edge) -> Self {
+        Self {
+            stream: TcpStream::connect(edge.address()).await.unwrap(),
+            read: Vec::new(),
+        }
+    }
+
+    /// Writes, as far as the other end listens.
+    pub(crate) async fn say(&mut self, text: &str) {
+        let _ = self.stream.write_all(text.as_bytes()).await;
+    }
+
+    /// The next head, empty line included; `None` at the end of the stream.
+    pub(crate) async fn head(&mut self) -> Option<String> {
+        self.until("\r\n\r\n").await
+    }
+
+    /// Everything up to `end`, and it.
+    pub(crate) async fn until(&mut self, end: &str) -> Option<String> {
+        loop {
+            if let Some(at) = self.read.windows(end.len()).position(|part| part == end.as_bytes()) {
+                let head = self.read.drain(..at + end.len()).collect();
+                return Some(String::from_utf8(head).unwrap());
+            }
+            if self.more().await == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// So many bytes.
+    pub(crate) async fn bytes(&mut self, count: usize) -> String {
+        while self.read.len() < count {
+            assert_ne!(
+                self.more().await,
+                0,
+                "the end after {:?}",
+                String::from_utf8_lossy(&self.read)
+            );
+        }
+        String::from_utf8(self.read.drain(..count).collect()).unwrap()
+    }
+
+    /// An answer with a length, as its first line and its body.
+    pub(crate) async fn answer(&mut self) -> (String, String) {
+        let head = soon("an answer", self.head()).await.unwrap();
+        let length = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
+        let body = soon("a body", self.bytes(length)).await;
+        (head.lines().next().unwrap().to_owned(), body)
+    }
+
+    async fn more(&mut self) -> usize {
+        // A reset is an end as well.
+        self.stream.read_buf(&mut self.read).await.unwrap_or(0)
+    }
+}
+
+/// A header's value.
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let lines = head.lines().skip(1);
+    let mut pairs = lines.filter_map(|line| line.split_once(':'));
+    pairs
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
 }

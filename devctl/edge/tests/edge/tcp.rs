@@ -142,3 +142,53 @@ async fn strangers_are_turned_away() {
     assert!(rest(&mut client).await.unwrap_or_default().is_empty());
     assert_eq!(edge.stats().connections, 0);
 }
+
+#[tokio::test]
+async fn an_idle_connection_stays_when_nothing_changes() {
+    let edges = edges();
+    let mut spec = spec(Protocol::Tcp);
+    spec.hold.quiet = Duration::ZERO;
+    let edge = edges.open(spec).await.unwrap();
+    let same = Target::real(echo("db").await);
+    let _ = edge.target(same.clone());
+    let mut idle = TcpStream::connect(edge.address()).await.unwrap();
+    expect(&mut idle, "db").await;
+    assert_eq!(edge.target(same).busy(), 0);
+    // Somebody else's reload.
+    let mut other = id();
+    other.provider = "orders".into();
+    let other = edges.open(EdgeSpec::new(other, support::ANY)).await.unwrap();
+    let _ = other.target(Target::real(echo("one").await));
+    assert_eq!(
+        other
+            .target(Target::real(echo("two").await))
+            .wait(Duration::ZERO)
+            .await
+            .cut,
+        0
+    );
+    idle.write_all(b"still here").await.unwrap();
+    expect(&mut idle, "still here").await;
+}
+
+#[tokio::test]
+async fn protocols_are_told_apart_and_passed_through() {
+    for (first, protocol) in [
+        (&b"\x16\x03\x01\x00\x05hello"[..], Protocol::Tls),
+        (&[0, 0, 0, 8, 4, 210, 22, 47], Protocol::Postgres),
+        (b"*1\r\n$4\r\nPING\r\n", Protocol::Tcp),
+        // Neither a line nor anything known: passed on after a moment.
+        (b"ruok", Protocol::Tcp),
+    ] {
+        let edges = edges();
+        let edge = open(&edges, Protocol::Auto).await;
+        let _ = edge.target(Target::real(echo("").await));
+        let mut client = TcpStream::connect(edge.address()).await.unwrap();
+        client.write_all(first).await.unwrap();
+        let mut got = vec![0; first.len()];
+        soon("the echo", tokio::io::AsyncReadExt::read_exact(&mut client, &mut got))
+            .await
+            .unwrap();
+        assert_eq!((got.as_slice(), edge.stats().protocol), (first, protocol));
+    }
+}

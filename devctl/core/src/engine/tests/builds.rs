@@ -113,3 +113,59 @@ fn an_overtaken_build_is_cancelled() {
     story.step("edited meanwhile", changed(&nodes, "s2"));
     assert!(story.told().contains("cancel build api #1"));
 }
+
+#[test]
+fn a_save_builds_and_swaps_and_says_what_was_changed() {
+    let mut story = Story::new();
+    story.up(&[node("api").built().tested().overlapping()]);
+    story.built("api", "x1");
+    story.ready("api");
+    story.told();
+    let save = |source: &str| Event::Changed {
+        node: "api".into(),
+        source: source.to_owned(),
+        what: "src/api.rs".to_owned(),
+    };
+    story.step("saved", save("s2"));
+    story.step("the same again", save("s2"));
+    story.after(800).built("api", "x2");
+    story.after(100).started("api");
+    story.after(100).probed("api", true);
+    insta::assert_snapshot!(story.told(), @r"
+     0.00 saved
+      build api #3
+      | api building
+     0.00 the same again
+     0.80 api build #3 made x2
+      | api built in 0.8 s
+      | api starting: src/api.rs changed
+      start api #4
+     0.90 api #4 started
+      | api started
+      probe api #4
+     1.00 api #4 test passed
+      | api ready after 0.1 s
+      | api reloaded in 1 s: src/api.rs changed
+      stop api #2 within 10 s, after draining
+      | api stopping: a newer run serves
+    ");
+}
+
+#[test]
+fn a_save_after_a_failed_first_build_tries_again() {
+    let mut story = Story::new();
+    story.up(&[node("api").built()]);
+    story.build_failed("api");
+    story.told();
+    story.step(
+        "saved",
+        Event::Changed {
+            node: "api".into(),
+            source: "s2".to_owned(),
+            what: "2 files".to_owned(),
+        },
+    );
+    assert!(story.told().contains("build api"));
+    story.built("api", "x1");
+    assert!(story.told().contains("start api"));
+}

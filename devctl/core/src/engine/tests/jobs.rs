@@ -85,3 +85,29 @@ fn a_changed_job_is_run_again() {
     story.up(&changed);
     assert!(story.told().contains("start seed"));
 }
+
+#[test]
+fn down_without_volumes_forgets_no_work_that_is_in_them() {
+    for (volumes, again) in [(false, false), (true, true)] {
+        let mut story = seeded();
+        story.step(
+            "down",
+            Event::Down(Down {
+                volumes,
+                kill: true,
+                ..Down::default()
+            }),
+        );
+        story.exited("api", 0);
+        story.exited("db", 0);
+        for name in ["api", "seed", "db"] {
+            story.step("removed", Event::Removed { node: name.into() });
+        }
+        assert_eq!(story.state.nodes().count(), 0);
+        story.up(&nodes());
+        story.told();
+        story.started_on("db", if volumes { "d2" } else { "d1" });
+        story.probed("db", true);
+        assert_eq!(story.told().contains("start seed"), again);
+    }
+}

@@ -35,7 +35,7 @@ fn overlap_serves_all_the_time() {
       probe a #2
      0.20 a #2 test passed
       | a ready after 0.1 s
-      | a replaced in 0.2 s: its configuration has changed
+      | a reloaded in 0.2 s: its configuration has changed
       stop a #1 within 10 s, after draining
       | a stopping: a newer run serves
      0.30 a #1 exited with 0

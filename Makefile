@@ -1,0 +1,50 @@
+# What CI runs is what a person runs: `make lint test`. Two commands on a fresh machine: `make up`, `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+DEVCTL := target/debug/devctl
+PHOENIX := $(DEVCTL) -f compose/compose.yaml
+
+.PHONY: help setup build up down test test-services lint fmt conformance
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## installs what is missing (asks first on a terminal)
+	@.ci/setup
+
+build: ## builds devctl
+	cargo build --locked -p devctl
+
+up: setup build ## brings the Phoenix system up, and proves it with a request
+	$(PHOENIX) up -d --wait
+	@at() { echo "http://$$($(PHOENIX) port "$$1" 8080)"; }; \
+	compose/prove --auth "$$(at auth)" --gateway "$$(at api-gateway)" --bff "$$(at mobile-bff)" --notification "$$(at notification)"
+
+down: build ## takes it down again (its data stays; `$(PHOENIX) down -v` removes it)
+	$(PHOENIX) down
+
+test: setup build ## starts what the tests need, and runs them all
+	cargo test --locked --workspace
+	@$(MAKE) --no-print-directory test-services
+
+TEST_DB := $(DEVCTL) -f fixtures/services/testing/compose.yaml
+test-services: build ## the sample's own tests, on a database server that devctl brings up for them
+	@set -e; trap '$(TEST_DB) down -v' EXIT; $(TEST_DB) up -d --wait; \
+	export DATABASE_URL="postgres://test:test@$$($(TEST_DB) port db 5432)/test"; set -x; \
+	(cd fixtures/services && cargo test --locked --workspace); \
+	(cd fixtures/services/auth && go test ./...)
+
+lint: setup ## formatting, clippy, docs: whatever CI refuses
+	cargo fmt --all -- --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+	cd fixtures/services && cargo fmt --all -- --check && cargo clippy --locked --workspace --all-targets -- -D warnings
+	cd fixtures/services/auth && test -z "$$(gofmt -l .)" && go vet ./...
+
+fmt: ## formats everything
+	cargo fmt --all
+	cd fixtures/services && cargo fmt --all && cd auth && gofmt -w .
+
+conformance: ## holds the Compose loader against Docker Compose (FOLDERS="..." for files of yours)
+	cargo build --release --locked -p devctl
+	fixtures/projects/conformance --devctl target/release/devctl $(FOLDERS)

@@ -1,0 +1,170 @@
+//! The command line: global flags, and one type per verb (each in the verb's own file).
+//!
+//! Names and meanings are Docker Compose's wherever it has the flag. `-f`, `-p`, `-q` and `--format` stand before the verb, because after
+//! it they are the verb's own (`logs -f`, `ps -q`, `config --format`); long flags without such a clash may stand on either side.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::command;
+use crate::complete;
+
+/// Run a whole microservice system from its Compose file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "devctl",
+    version,
+    about = "Run a whole microservice system from its Compose file",
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Exit status: 0 all well · 1 something of the project failed · 2 devctl could not run · 130 interrupted"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every verb understands.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Global {
+    /// Compose file; may be given several times [default: as Compose looks for it]
+    #[arg(short, long = "file", value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Project")]
+    pub(crate) files: Vec<String>,
+
+    /// Project name
+    #[arg(short, long, value_name = "NAME", global = true, help_heading = "Project")]
+    pub(crate) project_name: Option<String>,
+
+    /// Directory that relative paths start from [default: that of the first Compose file]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, global = true, help_heading = "Project")]
+    pub(crate) project_directory: Option<PathBuf>,
+
+    /// Profile to enable; may be given several times
+    #[arg(long = "profile", value_name = "PROFILE", global = true, help_heading = "Project")]
+    pub(crate) profiles: Vec<String>,
+
+    /// Environment file in place of `.env`; may be given several times
+    #[arg(long = "env-file", value_name = "FILE", value_hint = clap::ValueHint::FilePath, global = true, help_heading = "Project")]
+    pub(crate) env_files: Vec<PathBuf>,
+
+    /// How services run
+    #[arg(
+        long,
+        value_name = "RUNTIME",
+        value_enum,
+        env = "DEVCTL_RUNTIME",
+        global = true,
+        help_heading = "Project"
+    )]
+    pub(crate) runtime: Option<Runtime>,
+
+    /// A name, container name or port that is taken is an error, instead of a suffix or another port
+    #[arg(long, global = true, help_heading = "Project")]
+    pub(crate) strict_names: bool,
+
+    /// How to talk [default: tty on a terminal, else plain]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        env = "DEVCTL_FORMAT",
+        help_heading = "Output"
+    )]
+    pub(crate) format: Option<Format>,
+
+    /// Say nothing but errors and what was asked for
+    #[arg(short, long, help_heading = "Output")]
+    pub(crate) quiet: bool,
+
+    /// When to colour; NO_COLOR, CLICOLOR and CLICOLOR_FORCE are heeded
+    #[arg(long, value_name = "WHEN", value_enum, global = true, help_heading = "Output")]
+    pub(crate) color: Option<ColorChoice>,
+}
+
+/// `--runtime`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Runtime {
+    /// A process where the service says how, a container where an engine answers, the machine's own servers otherwise
+    Auto,
+    /// Containers
+    Docker,
+    /// Processes and the machine's own servers
+    Native,
+}
+
+/// `--format` of the talk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Live lines
+    Tty,
+    /// Lines without control characters
+    Plain,
+    /// One JSON object per line
+    Json,
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// `--format` behind a verb that has no format of its own.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct TalkFormat {
+    /// How to talk, as before the verb
+    #[arg(id = "verb_format", long = "format", value_name = "FORMAT", value_enum)]
+    pub(crate) format: Option<Format>,
+}
+
+/// Services named on the command line.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Services {
+    /// Services [default: all]
+    #[arg(value_name = "SERVICE", add = complete::services())]
+    pub(crate) services: Vec<String>,
+}
+
+/// The verbs, in the order of a day's work.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Up(Box<command::up::Up>),
+    Down(command::down::Down),
+    Ps(command::ps::Ps),
+    Logs(command::logs::Logs),
+    Start(command::start::Start),
+    Stop(command::stop::Stop),
+    Restart(command::restart::Restart),
+    Kill(command::kill::Kill),
+    Port(command::port::Port),
+    Events(command::events::Events),
+    Edges(command::edges::Edges),
+    Traffic(command::traffic::Traffic),
+    Fault(command::fault::Fault),
+    Stub(command::stub::Stub),
+    Unstub(command::stub::Unstub),
+    Config(Box<command::config::Config>),
+    Graph(command::graph::Graph),
+    Why(command::why::Why),
+    Doctor(command::doctor::Doctor),
+    Schema(command::schema::Schema),
+    Completions(command::completions::Completions),
+    Man(command::man::Man),
+    Version(command::version::Version),
+    /// The daemon's parent; started by devctl itself.
+    #[command(name = "__guardian", hide = true)]
+    Guardian(command::guardian::Guardian),
+    /// The project's daemon; started by its guardian.
+    #[command(name = "__daemon", hide = true)]
+    Daemon(command::daemon::Daemon),
+}

@@ -1,0 +1,70 @@
+//! `kill`: send services a signal.
+
+use clap::Args;
+use devctl_wire::v1::{ActRequest, Verb};
+use nix::sys::signal::Signal;
+
+use super::act;
+use crate::args::{Services, TalkFormat};
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// Send services a signal
+#[derive(Args, Debug)]
+pub(crate) struct Kill {
+    #[command(flatten)]
+    services: Services,
+
+    /// The signal: `SIGHUP`, `HUP` or `1`
+    #[arg(short, long, value_name = "SIGNAL", default_value = "SIGKILL", value_parser = signal)]
+    signal: String,
+
+    #[command(flatten)]
+    pub(crate) talk: TalkFormat,
+}
+
+impl Kill {
+    /// Runs it.
+    pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
+        let request = ActRequest {
+            verb: Verb::Kill.into(),
+            services: self.services.services,
+            signal: self.signal,
+            ..Default::default()
+        };
+        act::run(context, request)
+    }
+}
+
+/// Any way of writing a signal, as its full name.
+fn signal(text: &str) -> Result<String, String> {
+    if let Ok(number) = text.parse::<i32>() {
+        return Signal::try_from(number)
+            .map(|signal| signal.to_string())
+            .map_err(|_| format!("no signal has number {number}"));
+    }
+    let upper = text.to_uppercase();
+    let name = if upper.starts_with("SIG") {
+        upper
+    } else {
+        format!("SIG{upper}")
+    };
+    name.parse::<Signal>()
+        .map(|signal| signal.to_string())
+        .map_err(|_| "not a signal; write for example SIGTERM, HUP or 9".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::signal;
+
+    #[test]
+    fn signals_are_read_in_each_way_of_writing() {
+        for text in ["SIGHUP", "hup", "1"] {
+            assert_eq!(signal(text).unwrap(), "SIGHUP");
+        }
+        assert!(signal("SIGNOPE").is_err());
+        assert!(signal("99").is_err());
+    }
+}

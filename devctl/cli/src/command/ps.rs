@@ -1,0 +1,174 @@
+//! `ps`: the services and how they are.
+//!
+//! As under Docker Compose, what is over is shown with `--all` only; but what failed, or still waits, is never hidden: it is why one looks.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use devctl_wire::v1::{NodeStatus, State, StatusReply, StatusRequest};
+
+use crate::args::{Format, Services};
+use crate::client;
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::project::Project;
+use crate::render::style::Style;
+use crate::render::{table, text::truncate};
+
+mod container;
+
+/// List services
+#[derive(Args, Debug)]
+pub(crate) struct Ps {
+    #[command(flatten)]
+    services: Services,
+
+    /// Also those that are down or completed
+    #[arg(short, long)]
+    all: bool,
+
+    /// Only ids, one in a line
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Only the names of services, one in a line
+    #[arg(long = "services")]
+    names: bool,
+
+    /// Only those in this state: created, running, restarting, removing, exited
+    #[arg(long, value_name = "STATE", value_parser = container::STATES)]
+    status: Vec<String>,
+
+    /// Only those of which this holds: `status=running`
+    #[arg(long, value_name = "KEY=VALUE", value_parser = filter)]
+    filter: Option<String>,
+
+    /// `table`, `json`, or a template such as `{{.Name}} {{.Status}}` [default: table]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+
+    /// Do not cut the status short
+    #[arg(long)]
+    no_trunc: bool,
+
+    /// Also services that the files no longer name
+    #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", require_equals = true, action = clap::ArgAction::Set)]
+    orphans: bool,
+}
+
+impl Ps {
+    /// Runs it.
+    pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
+        let project = context.project()?;
+        let status = status(context, &project, self.services.services.clone())?;
+        // What runs may no longer be in the file, and is still to be listed by name.
+        let gone = |service: &&String| !status.nodes.iter().any(|node| node.service == **service);
+        project.check_services(self.services.services.iter().filter(gone))?;
+        let nodes: Vec<&NodeStatus> = status.nodes.iter().filter(|node| self.shows(node, &status)).collect();
+        let mut out = io::stdout().lock();
+        let format = match &self.format {
+            Some(format) => format.as_str(),
+            None if context.terminal.format == Format::Json => "json",
+            None => "table",
+        };
+        if self.quiet || self.names {
+            let mut seen = Vec::new();
+            for node in nodes {
+                let name = if self.quiet {
+                    node.id.clone()
+                } else {
+                    node.service.clone()
+                };
+                if !seen.contains(&name) {
+                    writeln!(out, "{name}")?;
+                    seen.push(name);
+                }
+            }
+        } else if format == "json" {
+            for node in nodes {
+                writeln!(out, "{}", container::object(node, &status.project))?;
+            }
+        } else if format == "table" {
+            let limit = if self.no_trunc { usize::MAX } else { STATUS_LIMIT };
+            for line in table::lines(&rows(&nodes, limit, context.terminal.out)) {
+                writeln!(out, "{line}")?;
+            }
+        } else {
+            for line in container::template(format, &nodes, &status.project)? {
+                writeln!(out, "{line}")?;
+            }
+        }
+        Ok(Exit::Ok)
+    }
+
+    fn shows(&self, node: &NodeStatus, status: &StatusReply) -> bool {
+        let service = &self.services.services;
+        let asked_for = service.is_empty() || service.contains(&node.service) || service.contains(&node.id);
+        let state = container::state(node);
+        let wanted: Vec<&str> = self.status.iter().chain(&self.filter).map(String::as_str).collect();
+        let by_state = if wanted.is_empty() {
+            self.all || !matches!(node.state(), State::Down | State::Completed)
+        } else {
+            wanted.contains(&state)
+        };
+        let orphan = status.orphans.iter().any(|orphan| orphan.node == node.id);
+        asked_for && by_state && (self.orphans || !orphan)
+    }
+}
+
+/// A snapshot from the daemon; without one, every service of the files is down.
+pub(crate) fn status(context: &Context, project: &Project, services: Vec<String>) -> Result<StatusReply, Error> {
+    let found = context.block_on(async {
+        match client::find(project).await? {
+            Some(mut client) => {
+                let request = StatusRequest {
+                    services,
+                    resolved: false,
+                };
+                Ok(Some(client.status(request).await?.into_inner()))
+            }
+            None => Ok(None),
+        }
+    })?;
+    Ok(found.unwrap_or_else(|| project.as_down()))
+}
+
+/// Columns of a status in the table; `why` and --no-trunc have all of it.
+const STATUS_LIMIT: usize = 60;
+
+fn rows(nodes: &[&NodeStatus], limit: usize, style: Style) -> Vec<Vec<String>> {
+    let mut rows = vec![["NAME", "RUNTIME", "STATUS", "PORTS"].map(str::to_owned).to_vec()];
+    rows.extend(nodes.iter().map(|node| {
+        vec![
+            node.id.clone(),
+            container::runtime(node),
+            truncate(&colored(node, style), limit),
+            container::ports(node),
+        ]
+    }));
+    rows
+}
+
+fn colored(node: &NodeStatus, style: Style) -> String {
+    let status = container::status(node);
+    match node.state() {
+        State::Ready | State::Completed => style.good(&status),
+        State::Failed | State::Unhealthy => style.error(&status),
+        State::Backoff => style.warn(&status),
+        State::Starting | State::Building | State::Stopping => style.busy(&status),
+        State::Down | State::Waiting => style.dim(&status),
+    }
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some(("status", state)) if container::STATES.contains(&state) => Ok(state.to_owned()),
+        Some(("status", state)) => Err(format!(
+            "`{state}` is no state; there are {}",
+            container::STATES.join(", ")
+        )),
+        Some((key, _)) => Err(format!("`{key}` cannot be filtered by; there is `status`")),
+        None => Err("write it as status=STATE".into()),
+    }
+}

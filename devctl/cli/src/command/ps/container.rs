@@ -1,0 +1,222 @@
+//! A node in Docker Compose's words, for scripts that read `docker compose ps --format json` or use its templates.
+
+use devctl_wire::v1::{NodeStatus, PortStatus, State};
+use regex::{Captures, Regex};
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::render::board::why_failed;
+use crate::render::json;
+use crate::render::table;
+use crate::suggest;
+
+/// The states that Docker Compose knows and a node can be in.
+pub(crate) const STATES: [&str; 5] = ["created", "running", "restarting", "removing", "exited"];
+
+/// A node's state in those words.
+pub(crate) fn state(node: &NodeStatus) -> &'static str {
+    match node.state() {
+        State::Waiting | State::Building => "created",
+        State::Starting | State::Ready | State::Unhealthy => "running",
+        State::Stopping => "removing",
+        State::Backoff => "restarting",
+        State::Down | State::Completed | State::Failed => "exited",
+    }
+}
+
+/// What the daemon says in one line; made up from the state where it says nothing.
+pub(crate) fn status(node: &NodeStatus) -> String {
+    if !node.summary.is_empty() {
+        return node.summary.clone();
+    }
+    let state = json::state(node);
+    match why_failed(node) {
+        why if node.state() == State::Failed && !why.is_empty() => format!("{state}: {why}"),
+        _ => state,
+    }
+}
+
+/// How it runs: the real version of a server, else the kind of runtime.
+pub(crate) fn runtime(node: &NodeStatus) -> String {
+    if node.version.is_empty() {
+        node.runtime.clone()
+    } else {
+        node.version.clone()
+    }
+}
+
+/// `127.0.0.1:8080->80/tcp, 5432/tcp`.
+pub(crate) fn ports(node: &NodeStatus) -> String {
+    let ports: Vec<String> = node.ports.iter().map(port).collect();
+    ports.join(", ")
+}
+
+fn port(port: &PortStatus) -> String {
+    let protocol = if port.protocol.is_empty() {
+        "tcp"
+    } else {
+        &port.protocol
+    };
+    if port.published.is_empty() {
+        format!("{}/{protocol}", port.target)
+    } else {
+        format!("{}->{}/{protocol}", port.published, port.target)
+    }
+}
+
+/// The object of `--format json`: Docker Compose's fields, then devctl's own.
+pub(crate) fn object(node: &NodeStatus, project: &str) -> Value {
+    let name = if node.container_name.is_empty() {
+        &node.id
+    } else {
+        &node.container_name
+    };
+    let publishers: Vec<Value> = node.ports.iter().map(publisher).collect();
+    json!({
+        "ID": node.id,
+        "Name": name,
+        "Service": node.service,
+        "Project": project,
+        "Image": node.image,
+        "Command": node.command,
+        "State": state(node),
+        "Health": health(node),
+        "ExitCode": node.exit_code.unwrap_or(0),
+        "Status": status(node),
+        "Ports": ports(node),
+        "Publishers": publishers,
+        "Runtime": node.runtime,
+        "Version": node.version,
+        "Pid": node.pid,
+        "Run": node.run,
+        "Restarts": node.restarts,
+        "Holds": node.holds.iter().map(json::hold).collect::<Vec<_>>(),
+    })
+}
+
+fn publisher(port: &PortStatus) -> Value {
+    let (url, published) = port.published.rsplit_once(':').unwrap_or(("", ""));
+    json!({
+        "URL": url.trim_matches(['[', ']']),
+        "TargetPort": port.target,
+        "PublishedPort": published.parse::<u32>().unwrap_or(0),
+        "Protocol": if port.protocol.is_empty() { "tcp" } else { &port.protocol },
+    })
+}
+
+fn health(node: &NodeStatus) -> &'static str {
+    if !node.has_health_test {
+        return "";
+    }
+    match node.state() {
+        State::Ready => "healthy",
+        State::Unhealthy => "unhealthy",
+        State::Starting => "starting",
+        _ => "",
+    }
+}
+
+/// The lines of a template: `{{.Field}}` of the object above, `table ` before it for a head and columns at tabs.
+pub(crate) fn template(format: &str, nodes: &[&NodeStatus], project: &str) -> Result<Vec<String>, Error> {
+    let (as_table, body) = match format.strip_prefix("table ") {
+        Some(body) => (true, body),
+        None => (false, format),
+    };
+    let body = body.replace("\\t", "\t").replace("\\n", "\n");
+    let known = object(&NodeStatus::default(), project);
+    let fields: Vec<&str> = known
+        .as_object()
+        .into_iter()
+        .flat_map(|object| object.keys())
+        .map(String::as_str)
+        .collect();
+    let field = Regex::new(r"\{\{\s*\.(\w+)\s*\}\}").map_err(|err| Error::usage(err.to_string(), ""))?;
+    for (_, [name]) in field.captures_iter(&body).map(|found| found.extract()) {
+        if !fields.contains(&name) {
+            let near = suggest::nearest(name, fields.iter().copied());
+            return Err(Error::Usage {
+                what: format!("`{{{{.{name}}}}}` is no field of a service"),
+                help: Some(near.map_or_else(
+                    || format!("there are {}", fields.join(", ")),
+                    |near| format!("did you mean `{{{{.{near}}}}}`?"),
+                )),
+            });
+        }
+    }
+    let rest = field.replace_all(&body, "");
+    if rest.contains("{{") || (!as_table && rest == body) {
+        return Err(Error::usage(
+            format!("`{format}` is no format"),
+            "write `table`, `json`, or a template of fields such as `{{.Name}} {{.Status}}`",
+        ));
+    }
+    let fill = |object: &Value| {
+        field
+            .replace_all(&body, |found: &Captures<'_>| match &object[&found[1]] {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            })
+            .into_owned()
+    };
+    let lines = nodes.iter().map(|node| fill(&object(node, project)));
+    if !as_table {
+        return Ok(lines.collect());
+    }
+    let head = field
+        .replace_all(&body, |found: &Captures<'_>| found[1].to_uppercase())
+        .into_owned();
+    let rows: Vec<Vec<String>> = std::iter::once(head)
+        .chain(lines)
+        .map(|line| line.split('\t').map(str::to_owned).collect())
+        .collect();
+    Ok(table::lines(&rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node() -> NodeStatus {
+        NodeStatus {
+            id: "api".into(),
+            service: "api".into(),
+            state: State::Ready.into(),
+            has_health_test: true,
+            ports: vec![PortStatus {
+                target: 80,
+                protocol: "tcp".into(),
+                published: "127.0.0.1:8080".into(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn scripts_for_docker_compose_find_their_fields() {
+        let object = object(&node(), "phoenix");
+        assert_eq!(object["State"], "running");
+        assert_eq!(object["Health"], "healthy");
+        assert_eq!(
+            object["Publishers"][0],
+            json!({"URL": "127.0.0.1", "TargetPort": 80, "PublishedPort": 8080, "Protocol": "tcp"})
+        );
+    }
+
+    #[test]
+    fn templates_are_filled_and_their_slips_named() {
+        let node = node();
+        assert_eq!(
+            template("{{.Name}}: {{ .State }}", &[&node], "p").unwrap(),
+            ["api: running"]
+        );
+        assert_eq!(
+            template("table {{.Name}}\\t{{.Ports}}", &[&node], "p").unwrap(),
+            ["NAME   PORTS", "api    127.0.0.1:8080->80/tcp"]
+        );
+        let slip = template("{{.Nmae}}", &[&node], "p").unwrap_err();
+        assert_eq!(slip.to_string(), "`{{.Nmae}}` is no field of a service");
+        assert!(template("yaml", &[&node], "p").is_err());
+        assert!(template("{{range .}}", &[&node], "p").is_err());
+    }
+}

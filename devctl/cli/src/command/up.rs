@@ -1,0 +1,250 @@
+//! `up`: make the project what its files say; in the foreground, stay with its logs until Ctrl-C takes it down.
+
+use std::collections::HashMap;
+
+use clap::Args;
+use devctl_wire::v1::{LogQuery, NodeStatus, State, UpRequest};
+use nix::sys::signal::Signal;
+
+use crate::args::{Services, TalkFormat};
+use crate::client;
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::project::Project;
+use crate::render::{Show, logs::LogStyle};
+use crate::session::{self, Close, OnSignal, Session};
+
+/// Create and start services, and follow their logs; Ctrl-C takes them down
+#[derive(Args, Debug)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    services: Services,
+
+    /// Leave the services running and return
+    #[arg(short, long, conflicts_with_all = ["abort_on_container_exit", "abort_on_container_failure", "exit_code_from"])]
+    detach: bool,
+
+    /// Return when all services are ready (jobs: completed), or as soon as one fails; implies --detach
+    #[arg(long)]
+    wait: bool,
+
+    /// How long to wait [default: as long as it takes]
+    #[arg(long, value_name = "SECONDS", requires = "wait")]
+    wait_timeout: Option<u32>,
+
+    /// Build before starting, even what looks built
+    #[arg(long, conflicts_with = "no_build")]
+    build: bool,
+
+    /// Never build
+    #[arg(long)]
+    no_build: bool,
+
+    /// Leave out what the named services depend on
+    #[arg(long)]
+    no_deps: bool,
+
+    /// Recreate services even if nothing about them changed
+    #[arg(long, conflicts_with = "no_recreate")]
+    force_recreate: bool,
+
+    /// Keep services that run, even if they changed
+    #[arg(long)]
+    no_recreate: bool,
+
+    /// Create, but do not start
+    #[arg(long, conflicts_with_all = ["wait", "detach"])]
+    no_start: bool,
+
+    /// Remove what runs and is no longer in the files
+    #[arg(long)]
+    remove_orphans: bool,
+
+    /// Say what would be done, and why, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Begin with new anonymous volumes
+    #[arg(short = 'V', long)]
+    renew_anon_volumes: bool,
+
+    /// Number of replicas of a service; may be given several times
+    #[arg(long, value_name = "SERVICE=NUM", value_parser = scale)]
+    scale: Vec<(String, u32)>,
+
+    /// Answer this service from its contracts instead of running it; may be given several times
+    #[arg(long, value_name = "SERVICE", add = crate::complete::services())]
+    stub: Vec<String>,
+
+    /// Take everything down when a service ends
+    #[arg(long)]
+    abort_on_container_exit: bool,
+
+    /// Take everything down when a service fails
+    #[arg(long)]
+    abort_on_container_failure: bool,
+
+    /// End with this service's exit status; implies --abort-on-container-exit
+    #[arg(long, value_name = "SERVICE", add = crate::complete::services())]
+    exit_code_from: Option<String>,
+
+    /// Show the logs of these services only
+    #[arg(long, value_name = "SERVICE", add = crate::complete::services())]
+    attach: Vec<String>,
+
+    /// Do not show the logs of these services
+    #[arg(long, value_name = "SERVICE", add = crate::complete::services())]
+    no_attach: Vec<String>,
+
+    /// No colours in logs
+    #[arg(long)]
+    no_color: bool,
+
+    /// No service names before log lines
+    #[arg(long)]
+    no_log_prefix: bool,
+
+    /// The time before each log line
+    #[arg(long)]
+    timestamps: bool,
+
+    #[command(flatten)]
+    pub(crate) talk: TalkFormat,
+}
+
+impl Up {
+    /// Runs it.
+    pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
+        let project = context.project()?;
+        let named = [&self.services.services, &self.attach, &self.no_attach, &self.stub];
+        project.check_services(named.into_iter().flatten().chain(&self.exit_code_from))?;
+        project.check_services(self.scale.iter().map(|(service, _)| service))?;
+        context.block_on(self.converse(context, &project))
+    }
+
+    async fn converse(self, context: &Context, project: &Project) -> Result<Exit, Error> {
+        // Before anything can be printed, so that the first lines are not lost.
+        let since = jiff::Timestamp::now();
+        let attached = !(self.detach || self.wait || self.dry_run || self.no_start);
+        let request = self.request(context, project, attached);
+        let mut client = client::find_or_start(project).await?;
+        let updates = match client.up(request.clone()).await {
+            // A daemon with nothing to do ends itself, and this one was just about to.
+            Err(status) if status.code() == tonic::Code::Unavailable => {
+                client = client::find_or_start(project).await?;
+                client.up(request).await
+            }
+            answer => answer,
+        };
+        let updates = updates?.into_inner();
+        let mut render = context.renderer(Show {
+            logs: LogStyle {
+                no_prefix: self.no_log_prefix,
+                timestamps: self.timestamps,
+                no_color: self.no_color,
+            },
+            plan: self.dry_run,
+            quiet: false,
+        });
+        let mut ended: Option<NodeStatus> = None;
+        let mut watcher = |status: &NodeStatus| {
+            let ends = self.ends(status);
+            if ends && ended.is_none() {
+                ended = Some(status.clone());
+            }
+            ends
+        };
+        let session = Session {
+            render: &mut *render,
+            on_signal: if attached {
+                OnSignal::Release
+            } else {
+                OnSignal::Leave("left; what was started goes on, and `devctl down` ends it")
+            },
+            attach: attached.then(|| LogQuery {
+                services: self.shown(project),
+                since_unix_ns: i64::try_from(since.as_nanosecond()).ok(),
+                ..Default::default()
+            }),
+            watcher: attached.then_some(&mut watcher),
+        };
+        let close = session.run(&mut client, updates).await?;
+        Ok(self.exit(&close, ended.as_ref()))
+    }
+
+    fn request(&self, context: &Context, project: &Project, attached: bool) -> UpRequest {
+        UpRequest {
+            source: Some(context.source(project)),
+            services: self.services.services.clone(),
+            attach: attached,
+            wait: self.wait,
+            wait_timeout_s: self.wait_timeout.unwrap_or(0),
+            build: self.build,
+            no_build: self.no_build,
+            no_deps: self.no_deps,
+            force_recreate: self.force_recreate,
+            no_recreate: self.no_recreate,
+            remove_orphans: self.remove_orphans,
+            dry_run: self.dry_run,
+            no_start: self.no_start,
+            scale: self.scale.iter().cloned().collect::<HashMap<_, _>>(),
+            renew_volumes: self.renew_anon_volumes,
+            stub: self.stub.clone(),
+        }
+    }
+
+    /// Whose logs are shown; empty: everybody's.
+    fn shown(&self, project: &Project) -> Vec<String> {
+        if !self.attach.is_empty() {
+            return self.attach.clone();
+        }
+        if self.no_attach.is_empty() {
+            return self.services.services.clone();
+        }
+        let candidates = if self.services.services.is_empty() {
+            project.services()
+        } else {
+            self.services.services.clone()
+        };
+        candidates
+            .into_iter()
+            .filter(|service| !self.no_attach.contains(service))
+            .collect()
+    }
+
+    /// Whether the end of this node is the end of all.
+    fn ends(&self, status: &NodeStatus) -> bool {
+        let failed = status.state() == State::Failed;
+        let over = failed || status.state() == State::Completed;
+        if let Some(service) = &self.exit_code_from {
+            return over && status.service == *service;
+        }
+        (self.abort_on_container_exit && over) || (self.abort_on_container_failure && failed)
+    }
+
+    /// A service's own status where asked for; SIGTERM of its own doing is still a failure of it.
+    fn exit(&self, close: &Close, ended: Option<&NodeStatus>) -> Exit {
+        match (close, ended) {
+            (Close::Signal(signal), None) => Exit::Signal(*signal as i32),
+            (_, Some(status)) => status
+                .exit_code
+                .and_then(|code| u8::try_from(code).ok())
+                .map_or_else(|| killed(status), Exit::Of),
+            _ => session::exit(close),
+        }
+    }
+}
+
+fn killed(status: &NodeStatus) -> Exit {
+    status
+        .signal
+        .parse::<Signal>()
+        .map_or(Exit::Failed, |signal| Exit::Signal(signal as i32))
+}
+
+fn scale(text: &str) -> Result<(String, u32), String> {
+    let (service, count) = text.split_once('=').ok_or("write it as SERVICE=NUM")?;
+    let count = count.parse().map_err(|_| format!("`{count}` is not a number"))?;
+    Ok((service.to_owned(), count))
+}

@@ -1,0 +1,162 @@
+//! The project that a command is about: found and read as Docker Compose would, before any daemon is asked.
+
+use std::path::{Path, PathBuf};
+
+use devctl_compose::model::{Condition, Service};
+use devctl_compose::{LoadOptions, model};
+use devctl_daemon::DiskFiles;
+use devctl_drivers::dirs::{Dirs, Places};
+use devctl_wire::v1::{Dependency, NodeStatus, StatusReply};
+use miette::Diagnostic;
+use serde_json::Value;
+
+use crate::args::Global;
+use crate::error::Error;
+use crate::suggest;
+
+/// A project whose files could be read.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its directory, without symbolic links, so that each way to it leads to the same daemon.
+    pub(crate) directory: PathBuf,
+    /// Where its things live.
+    pub(crate) dirs: Dirs,
+    /// What the files mean.
+    pub(crate) model: model::Project,
+}
+
+/// Why there is no project.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub(crate) enum ProjectError {
+    /// The files are there and cannot be used. Each problem comes rendered whole.
+    #[error("the Compose files cannot be used")]
+    Invalid {
+        /// All problems.
+        diagnostics: Vec<String>,
+    },
+}
+
+impl Project {
+    /// Finds and reads the files.
+    pub(crate) fn load(global: &Global) -> Result<Self, ProjectError> {
+        let loaded = devctl_compose::load(&DiskFiles, &options(global)).map_err(|problems| ProjectError::Invalid {
+            diagnostics: problems.iter().map(ToString::to_string).collect(),
+        })?;
+        let model = loaded.project;
+        let directory = canonical(&model.working_dir);
+        let dirs = Dirs::of_project(&directory, &model.name, &Places::from_env());
+        Ok(Self {
+            name: model.name.clone(),
+            directory,
+            dirs,
+            model,
+        })
+    }
+
+    /// The names of all services that are enabled.
+    pub(crate) fn services(&self) -> Vec<String> {
+        self.model.services.keys().cloned().collect()
+    }
+
+    /// The services that are enabled, as `config --format json` prints them.
+    pub(crate) fn services_as_json(&self) -> Vec<(String, Value)> {
+        let services = self.model.services.iter();
+        services
+            .map(|(name, service)| (name.clone(), service.to_json()))
+            .collect()
+    }
+
+    /// Refuses the first name that is no service, with the nearest one that is.
+    pub(crate) fn check_services<'a>(&self, named: impl IntoIterator<Item = &'a String>) -> Result<(), Error> {
+        for name in named {
+            if self.model.services.contains_key(name) {
+                continue;
+            }
+            if let Some(service) = self.model.disabled_services.get(name) {
+                let profile = service.profiles.first().map(String::as_str).unwrap_or_default();
+                return Err(Error::usage(
+                    format!("service `{name}` is there only with a profile"),
+                    format!("`--profile {profile}` enables it"),
+                ));
+            }
+            let services = self.model.services.keys().map(String::as_str);
+            let help = match suggest::nearest(name, services.clone()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", services.collect::<Vec<_>>().join(", ")),
+            };
+            return Err(Error::usage(
+                format!("project `{}` has no service `{name}`", self.name),
+                help,
+            ));
+        }
+        Ok(())
+    }
+
+    /// What a daemon would say of a project that is not up.
+    pub(crate) fn as_down(&self) -> StatusReply {
+        let dependencies: Vec<Dependency> = self.model.services.values().flat_map(dependencies).collect();
+        let is_job = |service: &Service| {
+            let completes =
+                |dependency: &&Dependency| dependency.condition == condition(Condition::CompletedSuccessfully);
+            dependencies
+                .iter()
+                .filter(completes)
+                .any(|dependency| dependency.to == service.name)
+        };
+        let nodes = self.model.services.values().map(|service| NodeStatus {
+            id: service.name.clone(),
+            service: service.name.clone(),
+            index: 1,
+            kind: if is_job(service) { "job" } else { "service" }.to_owned(),
+            image: service.image.clone().unwrap_or_default(),
+            ..NodeStatus::default()
+        });
+        StatusReply {
+            project: self.name.clone(),
+            project_directory: self.directory.to_string_lossy().into_owned(),
+            nodes: nodes.collect(),
+            dependencies: dependencies.clone(),
+            ..StatusReply::default()
+        }
+    }
+}
+
+/// What the loader is told of this caller.
+pub(crate) fn options(global: &Global) -> LoadOptions {
+    LoadOptions {
+        files: global.files.iter().map(PathBuf::from).collect(),
+        working_dir: std::env::current_dir().unwrap_or_default(),
+        project_directory: global.project_directory.clone(),
+        project_name: global.project_name.clone(),
+        profiles: global.profiles.clone(),
+        env_files: global.env_files.clone(),
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        ..LoadOptions::default()
+    }
+}
+
+fn dependencies(service: &Service) -> impl Iterator<Item = Dependency> {
+    service.depends_on.iter().map(|(to, on)| Dependency {
+        from: service.name.clone(),
+        to: to.clone(),
+        condition: condition(on.condition).to_owned(),
+        required: on.required,
+        restart: on.restart,
+    })
+}
+
+fn condition(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Started => "service_started",
+        Condition::Healthy => "service_healthy",
+        Condition::CompletedSuccessfully => "service_completed_successfully",
+    }
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}

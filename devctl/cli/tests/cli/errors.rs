@@ -1,0 +1,97 @@
+//! What goes wrong: what, why, and what to do; and the status.
+
+use insta::assert_snapshot;
+
+use crate::fake::{Script, Step};
+use crate::sandbox::Sandbox;
+
+#[test]
+fn an_unknown_service_suggests_the_nearest() {
+    let sandbox = Sandbox::shop();
+    assert_snapshot!(sandbox.devctl(&["up", "-d", "aip"]), @r#"
+    status: 2
+    --- stderr
+    error: project `shop` has no service `aip`
+     help: did you mean `api`?
+    "#);
+    assert_snapshot!(sandbox.devctl(&["restart", "zookeeper"]), @r#"
+    status: 2
+    --- stderr
+    error: project `shop` has no service `zookeeper`
+     help: there are db, seed, api
+    "#);
+}
+
+#[test]
+fn no_compose_file() {
+    let sandbox = Sandbox::shop();
+    std::fs::remove_file(sandbox.dir().join("compose.yaml")).unwrap();
+    assert_snapshot!(sandbox.devctl(&["ps"]), @r#"
+    status: 2
+    --- stderr
+    error: no configuration file: No such file or directory (os error 2)
+    "#);
+    assert_snapshot!(sandbox.devctl(&["-f", "nope.yaml", "ps"]), @r#"
+    status: 2
+    --- stderr
+    error: no configuration file: No such file or directory (os error 2)
+    "#);
+}
+
+#[test]
+fn a_broken_compose_file() {
+    let sandbox = Sandbox::new("services:\n  api:\n    image: x\n    prots: ['80']\n");
+    assert_snapshot!(sandbox.devctl(&["ps"]), @r#"
+    status: 2
+    --- stderr
+    error: unknown key prots
+    "#);
+}
+
+#[test]
+fn a_daemon_of_another_version_is_left_alone() {
+    let sandbox = Sandbox::shop();
+    let _daemon = sandbox.daemon(Script {
+        version: "9.9.9".into(),
+        ..Default::default()
+    });
+    assert_snapshot!(sandbox.devctl(&["up"]), @r#"
+    status: 2
+    --- stderr
+    error: project `shop` is served by devctl 9.9.9, and this is devctl [VERSION]
+     help: use devctl 9.9.9 for it, or end its daemon, and with it everything of the project that runs: `kill 4711`
+    "#);
+}
+
+#[test]
+fn a_refusal_of_the_daemon_keeps_its_help() {
+    let sandbox = Sandbox::shop();
+    let _daemon = sandbox.daemon(Script {
+        up: vec![Step::Fail(
+            tonic::Code::FailedPrecondition,
+            "port 8080 is taken by `nginx` (pid 812)\nhelp: stop it, or publish another port",
+        )],
+        ..Default::default()
+    });
+    assert_snapshot!(sandbox.devctl(&["up", "-d"]), @r#"
+    status: 2
+    --- stderr
+    error: port 8080 is taken by `nginx` (pid 812)
+     help: stop it, or publish another port
+    "#);
+}
+
+#[test]
+fn a_daemon_that_dies_is_no_success() {
+    let sandbox = Sandbox::shop();
+    let _daemon = sandbox.daemon(Script {
+        up: vec![Step::Fail(tonic::Code::Unavailable, "")],
+        ..Default::default()
+    });
+    assert_snapshot!(sandbox.devctl(&["up", "-d"]), @r#"
+    status: 2
+    --- stderr
+    error: the daemon went away while it was asked
+     help: `.devctl/daemon.log` says why; the same command starts another
+    "#);
+}

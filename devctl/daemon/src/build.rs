@@ -1,0 +1,95 @@
+//! Builds a node from source, and looks at what came of it.
+
+use std::path::Path;
+
+use devctl_core::engine::{Built, Failure};
+use devctl_core::plan::ContentHash;
+use devctl_drivers::exec::{self, Keep};
+use devctl_drivers::log::{RunLog, Stream};
+use devctl_drivers::process::{ProcessSpec, Stdin};
+use sha2::{Digest, Sha256};
+
+use crate::spec::NodeSpec;
+
+/// Lines of a failed build's output that are shown.
+const SHOWN: usize = 40;
+
+/// Runs the build and digests its product. Dropping the future ends the build.
+pub(crate) async fn build(spec: &NodeSpec, log: &RunLog) -> Result<Built, Failure> {
+    let Some(build) = &spec.build else {
+        return Ok(Built::default());
+    };
+    let Some((program, args)) = build.command.split_first() else {
+        return Err(Failure::new("`x-devctl.native.build` is empty"));
+    };
+    let process = ProcessSpec {
+        program: program.clone(),
+        args: args.to_vec(),
+        env: (*build.env).clone(),
+        dir: build.dir.clone(),
+        user: None,
+        stdin: Stdin::Null,
+        nofile: None,
+    };
+    let words = shell_words::join(&build.command);
+    log.line(Stream::Devctl, format!("build: {words}").as_bytes());
+    let outcome = exec::stream(
+        &process,
+        None,
+        Keep {
+            head: 0,
+            tail: 64 * 1024,
+        },
+        Some(log),
+        |_, _| {},
+    )
+    .await
+    .map_err(|error| Failure {
+        what: format!("failed to {error}"),
+        help: error.help(),
+        output: Vec::new(),
+    })?;
+    if !outcome.success() {
+        let how = outcome
+            .exit
+            .map_or_else(|| "was ended".to_owned(), |exit| crate::live::exit(exit).to_string());
+        let lines: Vec<String> = outcome.output.lines().map(str::to_owned).collect();
+        let output = lines[lines.len().saturating_sub(SHOWN)..].to_vec();
+        let help = Some(format!(
+            "it ran in `{}`; the next `up` (or change) tries again",
+            build.dir.display()
+        ));
+        return Err(Failure {
+            what: format!("`{words}` {how}"),
+            help,
+            output,
+        });
+    }
+    let Some(path) = build.artefact.clone() else {
+        return Ok(Built::default());
+    };
+    let digested = tokio::task::spawn_blocking(move || digest(&path)).await;
+    Ok(Built {
+        artefact: digested.ok().flatten(),
+    })
+}
+
+/// A digest of a file's content. None where it cannot be read: then it counts as new.
+pub(crate) fn digest(path: &Path) -> Option<ContentHash> {
+    let mut file = std::fs::File::open(path).ok()?;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; 1 << 20];
+    loop {
+        match std::io::Read::read(&mut file, &mut chunk).ok()? {
+            0 => break,
+            count => hasher.update(&chunk[..count]),
+        }
+    }
+    let hex: String = hasher
+        .finalize()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Some(ContentHash(hex))
+}

@@ -1,0 +1,103 @@
+//! What the API asks of the loop.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use devctl_core::NodeId;
+use devctl_core::engine::{Up, Verb};
+use devctl_edge::{Edge, EdgeId, Stub};
+use devctl_wire::v1;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::spec::NodeSpec;
+
+/// One request, with the way back.
+pub(crate) enum Command {
+    /// Make the project what its files say.
+    Up(Box<UpCommand>),
+    /// Stop and remove.
+    Down { request: v1::DownRequest, reply: Reply },
+    /// start, stop, restart, kill.
+    Act {
+        verb: Verb,
+        request: v1::ActRequest,
+        reply: Reply,
+    },
+    /// A snapshot.
+    Status {
+        request: v1::StatusRequest,
+        reply: oneshot::Sender<v1::StatusReply>,
+    },
+    /// Answer services from contracts, or let the real ones answer again. The reply is everything that is answered so then.
+    Stub {
+        services: Vec<String>,
+        off: bool,
+        stubs: Vec<(String, String, Arc<dyn Stub>)>,
+        reply: oneshot::Sender<Vec<String>>,
+    },
+    /// Something worth a notice.
+    Remark(Remark),
+    /// An attached client lets go.
+    Release { kill: bool, reply: oneshot::Sender<bool> },
+    /// An attached client is there.
+    Attached,
+    /// An attached client is gone, whether it has let go or not.
+    Detached,
+    /// What `Hello` tells.
+    Hello { reply: oneshot::Sender<u32> },
+}
+
+/// Where updates go that are for one client alone: the plan, the outcome.
+pub(crate) type Reply = mpsc::UnboundedSender<v1::Update>;
+
+/// `up`, with everything that had to be read, leased and opened for it.
+pub(crate) struct UpCommand {
+    pub(crate) up: Up,
+    pub(crate) specs: Vec<Arc<NodeSpec>>,
+    pub(crate) project: ProjectFacts,
+    pub(crate) edges: Vec<(EdgeId, Result<Edge, String>)>,
+    /// Every edge that the files ask for, open already or not.
+    pub(crate) wanted_edges: HashSet<EdgeId>,
+    pub(crate) stubs: Vec<(String, String, Arc<dyn Stub>)>,
+    /// To be told once the plan is known.
+    pub(crate) warnings: Vec<v1::Diagnostic>,
+    /// Worth a notice: a port that was taken, a name that could not be followed.
+    pub(crate) remarks: Vec<Remark>,
+    /// Files that were read for it: watched.
+    pub(crate) files: Vec<PathBuf>,
+    /// What was asked for: asked again when a file changes.
+    pub(crate) request: v1::UpRequest,
+    pub(crate) wait: Wait,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) dry_run: bool,
+    pub(crate) attach: bool,
+    pub(crate) reply: Reply,
+}
+
+/// A warning that is part of the numbered sequence.
+pub(crate) struct Remark {
+    pub(crate) node: Option<NodeId>,
+    pub(crate) text: String,
+    pub(crate) help: Option<String>,
+}
+
+/// What `status` tells of the project.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ProjectFacts {
+    pub(crate) name: String,
+    pub(crate) directory: String,
+    pub(crate) compose_files: Vec<String>,
+}
+
+/// What a client waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Each is started (or done, or failed).
+    Started,
+    /// Each is ready (or done, or failed).
+    Ready,
+    /// Each has ended.
+    Ended,
+}

@@ -1,0 +1,78 @@
+//! The engine's words in the API's: the one place where the two meet.
+
+use devctl_core::engine::{Hold, Level, Notice, Phase, Status, Step};
+use devctl_core::plan::Change;
+use devctl_wire::v1;
+
+use crate::clock::Clock;
+
+pub(crate) fn update(what: v1::update::What) -> v1::Update {
+    v1::Update { what: Some(what) }
+}
+
+pub(crate) fn notice(notice: &Notice, clock: &Clock) -> v1::Notice {
+    v1::Notice {
+        number: notice.number,
+        time_unix_ms: clock.unix_ms(notice.at),
+        level: level(notice.kind.level()).into(),
+        node: notice.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+        kind: notice.kind.word().to_owned(),
+        text: notice.kind.to_string(),
+        help: notice.kind.help().unwrap_or_default().to_owned(),
+        lines: notice.kind.lines().to_vec(),
+    }
+}
+
+fn level(level: Level) -> v1::Level {
+    match level {
+        Level::Info => v1::Level::Info,
+        Level::Warning => v1::Level::Warning,
+        Level::Error => v1::Level::Error,
+    }
+}
+
+pub(crate) fn change(change: &Change) -> v1::Change {
+    v1::Change {
+        node: change.node.to_string(),
+        action: change.action.word().to_owned(),
+        reason: change.reason.clone(),
+    }
+}
+
+pub(crate) fn hold(hold: &Hold) -> v1::Hold {
+    v1::Hold {
+        kind: hold.word().to_owned(),
+        on: hold.on().map(ToString::to_string).unwrap_or_default(),
+        text: hold.to_string(),
+    }
+}
+
+pub(crate) fn step(step: &Step) -> v1::PathStep {
+    let detail = match step.phase {
+        Phase::Build => "from source",
+        Phase::Prepare => "before its first process",
+        Phase::Boot => "from process to ready",
+        Phase::Stop => "the run before",
+    };
+    v1::PathStep {
+        node: step.node.to_string(),
+        what: step.phase.word().to_owned(),
+        seconds: step.took.as_secs_f64(),
+        detail: detail.to_owned(),
+    }
+}
+
+pub(crate) fn state(status: Status) -> v1::State {
+    match status {
+        Status::Down => v1::State::Down,
+        Status::Waiting => v1::State::Waiting,
+        Status::Building => v1::State::Building,
+        Status::Starting => v1::State::Starting,
+        Status::Ready => v1::State::Ready,
+        Status::Unhealthy => v1::State::Unhealthy,
+        Status::Completed => v1::State::Completed,
+        Status::Failed => v1::State::Failed,
+        Status::Stopping => v1::State::Stopping,
+        Status::Backoff => v1::State::Backoff,
+    }
+}

@@ -1,0 +1,115 @@
+//! A run that is there: its process, where it answers, how it is tested and ended.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use devctl_core::engine::Exit;
+use devctl_drivers::probe::Probe;
+use devctl_drivers::process::{self, Process, ProcessId, ProcessSpec};
+use devctl_drivers::{postgres, rabbitmq};
+use nix::sys::signal::Signal;
+use tokio_util::sync::CancellationToken;
+
+use crate::spec::NodeSpec;
+
+/// One run. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Live {
+    pub(crate) spec: Arc<NodeSpec>,
+    pub(crate) handle: Handle,
+    /// Container port -> where it really listens.
+    pub(crate) ports: HashMap<u16, SocketAddr>,
+    pub(crate) probe: Probe,
+    /// Which of the node's sets of ports it uses.
+    pub(crate) place: u8,
+    /// What hooks run as: the process's own environment and directory.
+    pub(crate) context: Option<ProcessSpec>,
+}
+
+/// What there is to hold on to.
+#[derive(Clone)]
+pub(crate) enum Handle {
+    /// A process.
+    Process(Process),
+    /// PostgreSQL.
+    Postgres(Process),
+    /// RabbitMQ and its port mapper.
+    RabbitMq(rabbitmq::Running),
+    /// No process: a stub, or something that runs elsewhere. Ended by word alone.
+    Word(CancellationToken),
+}
+
+impl Handle {
+    /// The main process.
+    pub(crate) fn id(&self) -> Option<ProcessId> {
+        match self {
+            Handle::Process(process) | Handle::Postgres(process) => Some(process.id()),
+            Handle::RabbitMq(running) => Some(running.broker.id()),
+            Handle::Word(_) => None,
+        }
+    }
+
+    /// Every process that must not be left behind.
+    pub(crate) fn processes(&self) -> Vec<ProcessId> {
+        match self {
+            Handle::RabbitMq(running) => vec![running.broker.id(), running.epmd.id()],
+            other => other.id().into_iter().collect(),
+        }
+    }
+
+    /// Waits for the run's end.
+    pub(crate) async fn wait(&self) -> Exit {
+        match self {
+            Handle::Process(process) | Handle::Postgres(process) => exit(process.wait().await),
+            Handle::RabbitMq(running) => {
+                let ended = exit(running.broker.wait().await);
+                running.kill();
+                ended
+            }
+            Handle::Word(done) => {
+                done.cancelled().await;
+                Exit::Code(0)
+            }
+        }
+    }
+
+    /// Asks it to end, and ends it after `grace`.
+    pub(crate) async fn stop(&self, signal: Signal, grace: Duration) {
+        match self {
+            Handle::Process(process) if grace.is_zero() => process.kill_tree(),
+            Handle::Postgres(process) if grace.is_zero() => process.kill_tree(),
+            Handle::RabbitMq(running) if grace.is_zero() => running.kill(),
+            Handle::Process(process) => {
+                process.stop(signal, grace).await;
+            }
+            Handle::Postgres(process) => {
+                process.stop(postgres::STOP_SIGNAL, grace).await;
+            }
+            Handle::RabbitMq(running) => {
+                running.stop(grace).await;
+            }
+            Handle::Word(done) => done.cancel(),
+        }
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        match self {
+            Handle::Process(process) | Handle::Postgres(process) => process.signal(signal),
+            Handle::RabbitMq(running) => running.broker.signal(signal),
+            Handle::Word(done) => done.cancel(),
+        }
+    }
+}
+
+/// The driver's word for an end, in the engine's.
+pub(crate) fn exit(exit: process::Exit) -> Exit {
+    match exit {
+        process::Exit::Code(code) => Exit::Code(code),
+        process::Exit::Signal(number) => Exit::Signal(
+            Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.to_string()),
+        ),
+    }
+}

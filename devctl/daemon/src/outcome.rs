@@ -1,0 +1,193 @@
+//! A client that waits, and what it is told in the end.
+
+use devctl_core::engine::{CriticalPath, Failure, Verdict};
+use devctl_core::{NodeId, Time};
+use devctl_wire::v1;
+
+use crate::command::{Reply, Wait};
+use crate::convert;
+use crate::run_loop::Loop;
+
+/// Log lines that a failure is told with.
+const TAIL: usize = 15;
+
+/// One client that waits for some nodes.
+pub(crate) struct Waiter {
+    wait: Wait,
+    scope: Vec<NodeId>,
+    since: Time,
+    /// When it is told that its time is over.
+    pub(crate) deadline: Option<Time>,
+    /// It stays after it has been told, until everything has ended.
+    pub(crate) stays: bool,
+    reply: Reply,
+}
+
+impl Waiter {
+    pub(crate) fn new(wait: Wait, scope: Vec<NodeId>, since: Time, reply: Reply) -> Self {
+        Self {
+            wait,
+            scope,
+            since,
+            deadline: None,
+            stays: false,
+            reply,
+        }
+    }
+
+    /// Tells the client what there is to tell; whether it goes on waiting.
+    pub(crate) fn look(&mut self, all: &Loop, now: Time) -> bool {
+        if self.reply.is_closed() {
+            return false;
+        }
+        let Some(outcome) = self.outcome(all, now) else {
+            return true;
+        };
+        let _gone = self.reply.send(convert::update(v1::update::What::Outcome(outcome)));
+        if self.stays && self.wait != Wait::Ended {
+            self.wait = Wait::Ended;
+            self.deadline = None;
+            return true;
+        }
+        false
+    }
+
+    fn outcome(&self, all: &Loop, now: Time) -> Option<v1::Outcome> {
+        let late = self.deadline.is_some_and(|deadline| deadline <= now);
+        let result = match self.wait {
+            Wait::Ended => {
+                let ended = self.scope.iter().all(|id| {
+                    all.state.node(id).is_none_or(|node| {
+                        node.quiet() && !matches!(node.wanted, devctl_core::engine::Wanted::Gone { .. })
+                    })
+                });
+                match ended && (!self.stays || all.state.is_idle()) {
+                    true => v1::Result::Stopped,
+                    false => return None,
+                }
+            }
+            Wait::Ready | Wait::Started => match all.state.verdict(&self.scope, now) {
+                Verdict::Failed(failed) => return Some(self.failed(all, failed, now)),
+                Verdict::Ready => v1::Result::Ready,
+                Verdict::Pending if self.wait == Wait::Started && all.all_started(&self.scope) => v1::Result::Ready,
+                Verdict::Pending if all.state.is_idle() => v1::Result::Stopped,
+                Verdict::Pending if late => return Some(self.late(all, now)),
+                Verdict::Pending => return None,
+            },
+        };
+        let path = all.state.critical_path(&self.scope, self.since);
+        let changed = self.changed(all);
+        let mut outcome = self.base(all, path, now);
+        outcome.result = match result {
+            v1::Result::Ready if changed == 0 => v1::Result::Unchanged,
+            result => result,
+        }
+        .into();
+        outcome.changed = changed;
+        Some(outcome)
+    }
+
+    /// How many nodes were started since the client asked.
+    fn changed(&self, all: &Loop) -> u32 {
+        let since = self.since;
+        let started = |id: &&NodeId| {
+            all.state
+                .node(id)
+                .is_some_and(|node| node.run.iter().chain(&node.done).any(|run| run.issued >= since))
+        };
+        u32::try_from(self.scope.iter().filter(started).count()).unwrap_or(u32::MAX)
+    }
+
+    fn base(&self, all: &Loop, path: Option<CriticalPath>, now: Time) -> v1::Outcome {
+        let path = path.unwrap_or_default();
+        let own_share = match path.total.as_secs_f64() {
+            total if total > 0.0 => path.own.as_secs_f64() / total,
+            _ => 0.0,
+        };
+        let nodes = || self.scope.iter().filter_map(|id| all.state.node(id));
+        v1::Outcome {
+            seconds: (now - self.since).as_secs_f64(),
+            critical_path: path.steps.iter().map(convert::step).collect(),
+            own_share,
+            ready: u32::try_from(
+                nodes()
+                    .filter(|node| node.run.as_ref().is_some_and(devctl_core::engine::Run::is_ready))
+                    .count(),
+            )
+            .unwrap_or(u32::MAX),
+            completed: u32::try_from(nodes().filter(|node| node.completed.is_some()).count()).unwrap_or(u32::MAX),
+            ..v1::Outcome::default()
+        }
+    }
+
+    fn failed(&self, all: &Loop, failed: Vec<(NodeId, Failure)>, now: Time) -> v1::Outcome {
+        let failures = failed
+            .into_iter()
+            .map(|(id, failure)| self.failure(all, &id, failure))
+            .collect();
+        let mut outcome = self.base(all, None, now);
+        outcome.result = v1::Result::Failed.into();
+        outcome.failures = failures;
+        outcome
+    }
+
+    fn late(&self, all: &Loop, now: Time) -> v1::Outcome {
+        let failures = self
+            .scope
+            .iter()
+            .filter(|id| matches!(all.state.verdict(std::slice::from_ref(*id), now), Verdict::Pending))
+            .map(|id| {
+                let what = match all.state.hold(id, now) {
+                    Some(hold) => hold.to_string(),
+                    None => format!("still {}", all.state.status(id, now)),
+                };
+                self.failure(all, id, Failure::new(what))
+            })
+            .collect();
+        let mut outcome = self.base(all, None, now);
+        outcome.result = v1::Result::TimedOut.into();
+        outcome.failures = failures;
+        outcome
+    }
+
+    fn failure(&self, all: &Loop, id: &NodeId, failure: Failure) -> v1::Failure {
+        let node = all.state.node(id);
+        let exit_code = node
+            .and_then(|node| node.last.as_ref())
+            .and_then(|last| match last.exit {
+                devctl_core::engine::Exit::Code(code) if !last.asked => Some(code),
+                _ => None,
+            });
+        let run = node.and_then(|node| node.run.as_ref());
+        let number = run
+            .map(|run| run.number)
+            .or_else(|| node.and_then(|node| node.last.as_ref()).map(|last| last.run));
+        let log_tail = match (failure.output.is_empty(), number) {
+            (true, Some(number)) => tail(all, id, number),
+            _ => failure.output,
+        };
+        v1::Failure {
+            node: id.to_string(),
+            what: failure.what,
+            why: String::new(),
+            help: failure.help.unwrap_or_default(),
+            exit_code,
+            probe_output: run.map(|run| run.health.output.clone()).unwrap_or_default(),
+            log_tail,
+        }
+    }
+}
+
+/// The last lines that a run printed.
+fn tail(all: &Loop, id: &NodeId, run: u64) -> Vec<String> {
+    let query = devctl_drivers::log::Query {
+        nodes: vec![id.to_string()],
+        run: Some(run),
+        tail: Some(TAIL),
+        ..devctl_drivers::log::Query::default()
+    };
+    let mut follow = all.performer.means.logs.read(&query);
+    std::iter::from_fn(move || follow.try_next())
+        .map(|record| String::from_utf8_lossy(&record.bytes).into_owned())
+        .collect()
+}

@@ -1,0 +1,314 @@
+//! The edges that a project asks for: leased, opened before anything starts, so that every address is known early.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use devctl_compose::model::Project;
+use devctl_core::NodeId;
+use devctl_drivers::lease::{EdgeKey, PortKey, who_listens};
+use devctl_drivers::user;
+use devctl_edge::{Edge, EdgeError, EdgeId, EdgeSpec, Protocol};
+use devctl_wire::v1;
+
+use super::{Preparer, project};
+use crate::command::Remark;
+use crate::specify::{self, Addresses, Choice};
+use crate::start;
+
+/// Every edge that the files ask for.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// Consumer -> provider -> ports.
+    calls: BTreeMap<String, BTreeMap<String, BTreeSet<u16>>>,
+    /// Published ports: host address and the ports that will do.
+    published: BTreeMap<EdgeId, (IpAddr, Vec<u16>)>,
+    protocols: HashMap<EdgeId, Protocol>,
+}
+
+impl Wanted {
+    /// Their names.
+    pub(super) fn ids(&self) -> HashSet<EdgeId> {
+        let calls = self.calls.iter().flat_map(|(consumer, providers)| {
+            providers
+                .iter()
+                .flat_map(move |(provider, ports)| ports.iter().map(move |port| EdgeId::new(consumer, provider, *port)))
+        });
+        calls.chain(self.published.keys().cloned()).collect()
+    }
+}
+
+/// Who calls whom by the files' words. What cannot become an edge is a remark, with its reason.
+pub(super) fn wanted(
+    project: &Project,
+    choices: &HashMap<String, Choice>,
+    addresses: &Addresses,
+    remarks: &mut Vec<Remark>,
+) -> Wanted {
+    let mut wanted = Wanted::default();
+    for consumer in project
+        .services
+        .values()
+        .filter(|service| choices.get(&service.name) == Some(&Choice::Process))
+    {
+        for (provider, port) in specify::references(addresses, consumer) {
+            let (Some(service), Some(choice)) = (project.services.get(&provider), choices.get(&provider)) else {
+                continue;
+            };
+            let declared = specify::declared_ports(service, choice);
+            let ports = match port {
+                Some(port) if declared.contains(&port) || !matches!(choice, Choice::Process) => vec![port],
+                Some(port) => {
+                    let has: Vec<String> = declared.iter().map(ToString::to_string).collect();
+                    remarks.push(Remark {
+                        node: Some(NodeId::from(consumer.name.as_str())),
+                        text: format!("it is told `{provider}:{port}`, and {provider} has no such port as a process"),
+                        help: Some(format!(
+                            "`x-devctl.native.ports` of `{provider}` names {}",
+                            if has.is_empty() {
+                                "none".to_owned()
+                            } else {
+                                has.join(", ")
+                            }
+                        )),
+                    });
+                    continue;
+                }
+                None => declared,
+            };
+            let calls = wanted
+                .calls
+                .entry(consumer.name.clone())
+                .or_default()
+                .entry(provider.clone())
+                .or_default();
+            for port in ports {
+                calls.insert(port);
+                wanted
+                    .protocols
+                    .insert(EdgeId::new(&consumer.name, &provider, port), protocol(choice, port));
+            }
+        }
+    }
+    for service in project.services.values() {
+        let Some(choice) = choices.get(&service.name) else {
+            continue;
+        };
+        for port in specify::published_ports(service) {
+            if port.protocol != "tcp" {
+                remarks.push(Remark {
+                    node: Some(NodeId::from(service.name.as_str())),
+                    text: format!(
+                        "its {} port {} is not published: only TCP is",
+                        port.protocol, port.target
+                    ),
+                    help: None,
+                });
+                continue;
+            }
+            let id = EdgeId::new(EdgeId::HOST, &service.name, port.target);
+            wanted.protocols.insert(id.clone(), protocol(choice, port.target));
+            wanted.published.insert(id, (port.host, port.ports));
+        }
+    }
+    wanted
+}
+
+fn protocol(choice: &Choice, port: u16) -> Protocol {
+    match choice {
+        Choice::Postgres(_) => Protocol::Postgres,
+        Choice::RabbitMq { .. } if port == start::AMQP_PORT => Protocol::Amqp,
+        Choice::RabbitMq { .. } | Choice::Stub => Protocol::Http,
+        _ => Protocol::Auto,
+    }
+}
+
+/// What came of opening one edge.
+pub(super) type Opened = Vec<(EdgeId, Result<Edge, String>)>;
+
+/// Leases addresses and opens what is not open yet. `addresses` learns where each edge listens.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call, at one place, of what would be a struct of references"
+)]
+pub(super) async fn open(
+    preparer: &Preparer,
+    project: &Project,
+    wanted: &Wanted,
+    dry_run: bool,
+    strict: bool,
+    _scope: &HashSet<String>,
+    addresses: &mut Addresses,
+    remarks: &mut Vec<Remark>,
+) -> Result<Opened, v1::Outcome> {
+    let mut opened = Vec::new();
+    for (consumer, providers) in &wanted.calls {
+        for (provider, ports) in providers {
+            let ip = address(preparer, consumer, provider)?;
+            for port in ports {
+                let id = EdgeId::new(consumer, provider, *port);
+                let listen = SocketAddr::new(ip, edge_port(preparer, &id, ip)?);
+                addresses
+                    .edges
+                    .entry(consumer.clone())
+                    .or_default()
+                    .insert((provider.clone(), *port), listen);
+                if !dry_run {
+                    opened.extend(open_one(preparer, wanted, id, listen).await);
+                }
+            }
+        }
+    }
+    if dry_run {
+        return Ok(opened);
+    }
+    for (id, (host, ports)) in &wanted.published {
+        opened.extend(publish(preparer, wanted, project, id, *host, ports, strict, remarks).await?);
+    }
+    Ok(opened)
+}
+
+async fn open_one(
+    preparer: &Preparer,
+    wanted: &Wanted,
+    id: EdgeId,
+    listen: SocketAddr,
+) -> Option<(EdgeId, Result<Edge, String>)> {
+    if let Some(edge) = preparer.edges.get(&id) {
+        if edge.address() == listen {
+            return None;
+        }
+        preparer.edges.close(&id).await;
+    }
+    let edge = try_open(preparer, wanted, &id, listen)
+        .await
+        .map_err(|error| crate::start::told(&error));
+    Some((id, edge))
+}
+
+async fn try_open(preparer: &Preparer, wanted: &Wanted, id: &EdgeId, listen: SocketAddr) -> Result<Edge, EdgeError> {
+    let protocol = wanted.protocols.get(id).copied().unwrap_or_default();
+    preparer
+        .edges
+        .open(EdgeSpec::new(id.clone(), listen).protocol(protocol))
+        .await
+}
+
+/// A published port: the declared one where it is free, otherwise another one, and that is said.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call, at one place, of what would be a struct of references"
+)]
+async fn publish(
+    preparer: &Preparer,
+    wanted: &Wanted,
+    project: &Project,
+    id: &EdgeId,
+    host: IpAddr,
+    ports: &[u16],
+    strict: bool,
+    remarks: &mut Vec<Remark>,
+) -> Result<Option<(EdgeId, Result<Edge, String>)>, v1::Outcome> {
+    if let Some(edge) = preparer.edges.get(id) {
+        let address = edge.address();
+        let as_wished = ports.is_empty() || ports.contains(&address.port());
+        // A port that had been taken and is free again is what the file says: it is taken back.
+        let free_again = !as_wished
+            && ports
+                .iter()
+                .any(|port| devctl_drivers::lease::is_free(SocketAddr::new(host, *port)));
+        if address.ip() == host && !free_again {
+            return Ok(None);
+        }
+        preparer.edges.close(id).await;
+    }
+    let mut taken = None;
+    for port in ports {
+        let listen = SocketAddr::new(host, *port);
+        match try_open(preparer, wanted, id, listen).await {
+            Ok(edge) => return Ok(Some((id.clone(), Ok(edge)))),
+            Err(EdgeError::AddressInUse { .. }) => taken = Some(listen),
+            Err(error) => return Ok(Some((id.clone(), Err(crate::start::told(&error))))),
+        }
+    }
+    if let Some(listen) = taken {
+        let by = match who_listens(listen) {
+            Some(listener) => match (listener.command, listener.pid) {
+                (Some(command), Some(pid)) => format!("by `{}` (process {pid})", first_words(&command)),
+                (_, Some(pid)) => format!("by process {pid}"),
+                _ => "by a process of another user".to_owned(),
+            },
+            None => "by somebody who is gone already".to_owned(),
+        };
+        let what = format!("port {} of {} is taken {by}", listen.port(), listen.ip());
+        if strict {
+            return Err(project::invalid(vec![format!(
+                "error: {what}, and `{}` of project `{}` wants it\nhelp: end that process, publish another port, or leave out `--strict-names` to have another one chosen",
+                id.provider, project.name
+            )]));
+        }
+        remarks.push(Remark {
+            node: Some(NodeId::from(id.provider.as_str())),
+            text: format!("{what}: another one is published for {}", id.port),
+            help: Some("`devctl port` tells which; `--strict-names` makes this an error".to_owned()),
+        });
+    }
+    let key = PortKey {
+        project: preparer.dirs.id.clone(),
+        node: id.provider.clone(),
+        port: format!("{}/published", id.port),
+    };
+    let port = preparer
+        .leases
+        .port(&key, host, None, &preparer.dirs.state)
+        .map_err(|error| lease_outcome(&error))?;
+    let edge = try_open(preparer, wanted, id, SocketAddr::new(host, port))
+        .await
+        .map_err(|error| crate::start::told(&error));
+    Ok(Some((id.clone(), edge)))
+}
+
+fn first_words(command: &str) -> String {
+    const MOST: usize = 60;
+    match command.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}...", &command[..at]),
+        None => command.to_owned(),
+    }
+}
+
+/// Linux: an address for this consumer and this provider alone, so that the port can stay. Elsewhere only 127.0.0.1 answers.
+fn address(preparer: &Preparer, consumer: &str, provider: &str) -> Result<IpAddr, v1::Outcome> {
+    if !cfg!(target_os = "linux") {
+        return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    let key = EdgeKey {
+        project: preparer.dirs.id.clone(),
+        consumer: consumer.to_owned(),
+        provider: provider.to_owned(),
+    };
+    preparer
+        .leases
+        .address(&key, &preparer.dirs.state)
+        .map(IpAddr::V4)
+        .map_err(|error| lease_outcome(&error))
+}
+
+/// The port stays where address and privileges allow it.
+fn edge_port(preparer: &Preparer, id: &EdgeId, ip: IpAddr) -> Result<u16, v1::Outcome> {
+    let privileged = id.port < 1024 && !user::is_root();
+    if cfg!(target_os = "linux") && !privileged {
+        return Ok(id.port);
+    }
+    let key = PortKey {
+        project: preparer.dirs.id.clone(),
+        node: id.consumer.clone(),
+        port: format!("{}:{}/edge", id.provider, id.port),
+    };
+    preparer
+        .leases
+        .port(&key, ip, None, &preparer.dirs.state)
+        .map_err(|error| lease_outcome(&error))
+}
+
+fn lease_outcome(error: &devctl_drivers::lease::LeaseError) -> v1::Outcome {
+    project::invalid(vec![format!("error: {}", crate::start::told(error))])
+}

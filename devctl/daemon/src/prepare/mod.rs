@@ -1,0 +1,322 @@
+//! Everything that must be read, leased and opened before the loop is asked to bring a project up. Blocking and slow things happen
+//! here, never in the loop.
+
+mod edges;
+mod project;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use devctl_compose::model::Project;
+use devctl_core::NodeId;
+use devctl_core::engine::Up;
+use devctl_core::plan::{self, Direction, Facts, Kind, Plan, Swap};
+use devctl_drivers::dirs::Dirs;
+use devctl_drivers::lease::Leases;
+use devctl_edge::{EdgeId, Edges, Stub};
+use devctl_wire::v1;
+use indexmap::IndexMap;
+
+use crate::command::{ProjectFacts, Remark, Reply, UpCommand, Wait};
+use crate::sources;
+use crate::spec::NodeSpec;
+use crate::specify::{self, Addresses, Choice, Ground, Machine};
+use crate::stubs;
+
+/// Prepares requests; knows what is open already.
+pub(crate) struct Preparer {
+    dirs: Arc<Dirs>,
+    leases: Leases,
+    edges: Arc<Edges>,
+    /// The project as it was read last, and the edges that it asked for.
+    last: Option<(Project, edges::Wanted)>,
+}
+
+impl Preparer {
+    pub(crate) fn new(dirs: Arc<Dirs>, leases: Leases, edges: Arc<Edges>) -> Self {
+        Self {
+            dirs,
+            leases,
+            edges,
+            last: None,
+        }
+    }
+
+    /// Reads the files and makes ready what they ask for.
+    pub(crate) async fn up(
+        &mut self,
+        request: v1::UpRequest,
+        wait: Wait,
+        reply: Reply,
+    ) -> Result<UpCommand, v1::Outcome> {
+        let source = request.source.clone().unwrap_or_default();
+        let loaded = project::load(&source).await?;
+        let project = loaded.project;
+        project::check_names(&project, request.services.iter().chain(&request.stub))?;
+
+        let caller: Arc<IndexMap<String, String>> = Arc::new(source.environment.clone().into_iter().collect());
+        let path = caller.get("PATH").cloned().unwrap_or_default();
+        let machine = blocking(move || Machine::look(&path)).await?;
+        let choices = choices(&project, &request, source.runtime(), &machine);
+
+        let mut addresses = Addresses::new(&project);
+        let mut remarks = Vec::new();
+        let wanted = edges::wanted(&project, &choices, &addresses, &mut remarks);
+        let scope_services = scope_services(&project, &request);
+        let strict = source.strict_names;
+        let opened = edges::open(
+            self,
+            &project,
+            &wanted,
+            request.dry_run,
+            strict,
+            &scope_services,
+            &mut addresses,
+            &mut remarks,
+        )
+        .await?;
+
+        let plan = plan(&project, &choices, &addresses)?;
+        let specs = self.specs(&project, &plan, &choices, &addresses, &caller);
+        let stubs = contract_stubs(
+            &project,
+            |provider| choices.get(provider) == Some(&Choice::Stub),
+            &wanted,
+            &mut remarks,
+        )
+        .await;
+        let scope = scope(&plan, &request);
+        let sources = stamps(&specs, &scope).await?;
+        let project_facts = ProjectFacts {
+            name: project.name.clone(),
+            directory: project.working_dir.display().to_string(),
+            compose_files: project
+                .compose_files
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
+        };
+        let wanted_edges = wanted.ids();
+        self.last = Some((project, wanted));
+        Ok(UpCommand {
+            up: Up {
+                plan,
+                scope,
+                force_recreate: request.force_recreate,
+                no_recreate: request.no_recreate,
+                build: request.build,
+                no_build: request.no_build,
+                remove_orphans: request.remove_orphans,
+                no_start: request.no_start,
+                sources,
+            },
+            specs,
+            project: project_facts,
+            edges: opened,
+            wanted_edges,
+            stubs,
+            warnings: loaded.warnings,
+            remarks,
+            files: loaded.files,
+            wait,
+            timeout: (request.wait_timeout_s > 0).then(|| Duration::from_secs(request.wait_timeout_s.into())),
+            dry_run: request.dry_run,
+            attach: request.attach,
+            request,
+            reply,
+        })
+    }
+
+    /// Stand-ins for `service`, for each of its consumers.
+    pub(crate) async fn stubs_of(&self, service: &str, remarks: &mut Vec<Remark>) -> Result<Stubs, tonic::Status> {
+        let Some((project, wanted)) = &self.last else {
+            return Err(tonic::Status::failed_precondition("nothing is up: `devctl up` first"));
+        };
+        if !project.services.contains_key(service) {
+            return Err(tonic::Status::not_found(format!("there is no service `{service}`")));
+        }
+        Ok(contract_stubs(project, |provider| provider == service, wanted, remarks).await)
+    }
+
+    fn specs(
+        &self,
+        project: &Project,
+        plan: &Plan,
+        choices: &HashMap<String, Choice>,
+        addresses: &Addresses,
+        caller: &Arc<IndexMap<String, String>>,
+    ) -> Vec<Arc<NodeSpec>> {
+        let ground = Ground {
+            project,
+            dirs: &self.dirs,
+            caller: caller.clone(),
+            choices,
+            addresses,
+        };
+        let spec = |(id, node): (&NodeId, &plan::NodePlan)| {
+            let service = project.services.get(id.service())?;
+            Some(Arc::new(specify::node(&ground, service, id.clone(), node.hash.clone())))
+        };
+        plan.nodes.iter().filter_map(spec).collect()
+    }
+}
+
+fn choices(
+    project: &Project,
+    request: &v1::UpRequest,
+    asked: v1::Runtime,
+    machine: &Machine,
+) -> HashMap<String, Choice> {
+    let choose = |service: &devctl_compose::model::Service| {
+        let stubbed = request.stub.contains(&service.name);
+        (service.name.clone(), specify::choose(service, asked, stubbed, machine))
+    };
+    project.services.values().map(choose).collect()
+}
+
+fn plan(project: &Project, choices: &HashMap<String, Choice>, addresses: &Addresses) -> Result<Plan, v1::Outcome> {
+    let facts = |service: &devctl_compose::model::Service| {
+        let choice = choices.get(&service.name).unwrap_or(&Choice::Stub);
+        let native = service.x_devctl.native.as_ref();
+        Facts {
+            stub: matches!(choice, Choice::Stub | Choice::External(_)),
+            tested: match choice {
+                Choice::Postgres(_) | Choice::RabbitMq { .. } => true,
+                Choice::Process => specify::is_tested(service),
+                _ => false,
+            },
+            builds: *choice == Choice::Process && native.is_some_and(|native| native.build.is_some()),
+            swap: specify::swap(service, choice, choices, addresses),
+            salt: format!("{}\0{}", choice.salt(), specify::mounted(project, service)),
+        }
+    };
+    let mut plan = plan::build(project, facts).map_err(|error| {
+        let help = "take one of these out of its `depends_on`";
+        project::invalid(vec![format!("error: {error}\nhelp: {help}")])
+    })?;
+    for node in plan.nodes.values_mut().filter(|node| node.kind == Kind::Job) {
+        node.swap = Swap::Restart;
+    }
+    Ok(plan)
+}
+
+fn scope_services(project: &Project, request: &v1::UpRequest) -> HashSet<String> {
+    match request.services.is_empty() {
+        true => project.services.keys().cloned().collect(),
+        false => request.services.iter().cloned().collect(),
+    }
+}
+
+/// Whom `up` is about: those that are named and what they need, or everyone.
+fn scope(plan: &Plan, request: &v1::UpRequest) -> Vec<NodeId> {
+    if request.services.is_empty() {
+        return plan.nodes.keys().cloned().collect();
+    }
+    let named: Vec<NodeId> = plan
+        .nodes
+        .keys()
+        .filter(|id| request.services.iter().any(|name| name == id.service()))
+        .cloned()
+        .collect();
+    match request.no_deps {
+        true => named,
+        false => plan.reach(&named, Direction::Dependencies),
+    }
+}
+
+async fn stamps(specs: &[Arc<NodeSpec>], scope: &[NodeId]) -> Result<HashMap<NodeId, String>, v1::Outcome> {
+    let built: Vec<Arc<NodeSpec>> = specs
+        .iter()
+        .filter(|spec| spec.build.is_some() && scope.contains(&spec.id))
+        .cloned()
+        .collect();
+    blocking(move || {
+        // Several services often share their sources: each tree is walked once.
+        let mut known: HashMap<String, Option<String>> = HashMap::new();
+        let mut stamps = HashMap::new();
+        for spec in built {
+            let Some(build) = &spec.build else { continue };
+            let key = format!(
+                "{:?} {:?} {:?} {:?}",
+                build.command, build.dir, build.artefact, build.sources
+            );
+            let stamp = known.entry(key).or_insert_with(|| sources::stamp(build));
+            stamps.extend(stamp.clone().map(|stamp| (spec.id.clone(), stamp)));
+        }
+        stamps
+    })
+    .await
+}
+
+type Stubs = Vec<(String, String, Arc<dyn Stub>)>;
+
+/// A stand-in for each consumer of a service that is answered from contracts.
+async fn contract_stubs(
+    project: &Project,
+    is_stubbed: impl Fn(&str) -> bool,
+    wanted: &edges::Wanted,
+    remarks: &mut Vec<Remark>,
+) -> Stubs {
+    let stubbed = |id: &&EdgeId| is_stubbed(&id.provider);
+    let ids = wanted.ids();
+    let pairs: HashSet<(String, String)> = ids
+        .iter()
+        .filter(stubbed)
+        .map(|id| (id.consumer.clone(), id.provider.clone()))
+        .collect();
+    if pairs.is_empty() {
+        return Vec::new();
+    }
+    let sources = project
+        .x_devctl
+        .contracts
+        .as_ref()
+        .map(|contracts| contracts.pacts.clone())
+        .unwrap_or_default();
+    let contracts = stubs::read(&sources, &project.working_dir).await;
+    for text in &contracts.problems {
+        remarks.push(Remark {
+            node: None,
+            text: text.clone(),
+            help: None,
+        });
+    }
+    let mut made = Vec::new();
+    for (consumer, provider) in pairs {
+        let as_consumer = pacticipant(project, &consumer, false);
+        let as_provider = pacticipant(project, &provider, true);
+        match contracts.stub(&as_consumer, &as_provider) {
+            Some(stub) => made.push((consumer, provider, stub)),
+            None if consumer == EdgeId::HOST => {}
+            None => remarks.push(Remark {
+                node: Some(NodeId::from(provider.as_str())),
+                text: format!("it is answered from contracts, and there is none between {as_consumer} and {as_provider}: {consumer} will be refused"),
+                help: Some("name the pacts: `x-devctl: {contracts: {pacts: [...]}}` at the top of the Compose file".to_owned()),
+            }),
+        }
+    }
+    made
+}
+
+/// A service's name in pacts.
+fn pacticipant(project: &Project, service: &str, provider: bool) -> String {
+    let contracts = project
+        .services
+        .get(service)
+        .and_then(|service| service.x_devctl.contracts.as_ref());
+    let named = contracts.and_then(|contracts| {
+        if provider {
+            contracts.provider.clone()
+        } else {
+            contracts.consumer.clone()
+        }
+    });
+    named.unwrap_or_else(|| service.to_owned())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, v1::Outcome> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| project::invalid(vec![format!("error: failed to prepare: {error}")]))
+}

@@ -1,0 +1,524 @@
+//! The one loop: wait, name the event, step, perform. Nothing in it blocks.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use devctl_core::NodeId;
+use devctl_core::engine::{Down, Effect, Event, NoticeKind, RunPhase, State, Status};
+use devctl_core::plan::{Direction, Plan};
+use devctl_drivers::guardian::Guarded;
+use devctl_wire::v1;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::command::{Command, ProjectFacts, Remark, UpCommand, Wait};
+use crate::convert;
+use crate::feed::Feed;
+use crate::live::Live;
+use crate::outcome::Waiter;
+use crate::perform::Performer;
+use crate::records::Records;
+use crate::snapshot;
+use crate::watch::{Watch, Watched};
+use crate::wiring::Wiring;
+
+/// A daemon that has nothing to run and serves nobody ends itself after this time.
+const IDLE: Duration = Duration::from_millis(1500);
+/// One whose nodes are all stopped, but not taken down, is kept this long, so that `start` finds them.
+const STOPPED: Duration = Duration::from_secs(900);
+
+/// A reason to wake.
+pub(crate) enum Wake {
+    /// The engine's.
+    Event(Event),
+    /// A run is there; its `Started` follows.
+    Live { run: u64, live: Box<Live> },
+    /// A client asks.
+    Command(Command),
+}
+
+/// Everything that the loop owns.
+pub(crate) struct Loop {
+    pub(crate) state: State,
+    pub(crate) performer: Performer,
+    pub(crate) wiring: Wiring,
+    pub(crate) plan: Plan,
+    pub(crate) facts: ProjectFacts,
+    pub(crate) clock: Clock,
+    pub(crate) feed: Feed,
+    watch: Watch,
+    records: Records,
+    state_dir: PathBuf,
+    waiters: Vec<Waiter>,
+    attached: u32,
+    shown: HashMap<NodeId, Shown>,
+}
+
+/// What subscribers were last told of a node.
+#[derive(PartialEq, Eq)]
+struct Shown {
+    status: Status,
+    run: Option<(u64, Option<u32>)>,
+    holds: Vec<(&'static str, Option<NodeId>)>,
+    restarts: u32,
+}
+
+impl Loop {
+    pub(crate) fn new(
+        performer: Performer,
+        wiring: Wiring,
+        watch: Watch,
+        feed: Feed,
+        records: Records,
+        state_dir: PathBuf,
+    ) -> Self {
+        let mut state = State::default();
+        records.restore(&mut state);
+        Self {
+            state,
+            performer,
+            wiring,
+            plan: Plan::default(),
+            facts: ProjectFacts::default(),
+            clock: Clock::start(),
+            feed,
+            watch,
+            records,
+            state_dir,
+            waiters: Vec::new(),
+            attached: 0,
+            shown: HashMap::new(),
+        }
+    }
+
+    /// Runs until there is nothing to run and nobody to serve, or until the guardian or a signal says so.
+    pub(crate) async fn run(
+        mut self,
+        mut inbox: mpsc::UnboundedReceiver<Wake>,
+        mut guarded: Option<Guarded>,
+    ) -> std::io::Result<Self> {
+        let mut signals = Signals::new()?;
+        let mut asked = 0_u32;
+        loop {
+            let due = self
+                .state
+                .next_deadline()
+                .into_iter()
+                .chain(self.waiters.iter().filter_map(|waiter| waiter.deadline))
+                .min();
+            let idle = self.is_idle();
+            tokio::select! {
+                biased;
+                () = signals.any() => {
+                    asked += 1;
+                    self.step(Event::Shutdown { kill: asked > 1 });
+                }
+                () = lost(&mut guarded) => {
+                    guarded = None;
+                    tracing::error!("the guardian has ended: taking everything down");
+                    self.step(Event::Shutdown { kill: false });
+                }
+                wake = inbox.recv() => match wake {
+                    Some(wake) => self.wake(wake),
+                    None => return Ok(self),
+                },
+                () = at(&self.clock, due) => self.step(Event::Tick),
+                () = tokio::time::sleep(if self.state.nodes().next().is_some() { STOPPED } else { IDLE }), if idle => return Ok(self),
+            }
+            if self.state.is_closing() && self.state.is_quiet() {
+                self.answer();
+                return Ok(self);
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.attached == 0 && self.waiters.is_empty() && self.state.is_idle() && self.state.is_quiet()
+    }
+
+    fn wake(&mut self, wake: Wake) {
+        match wake {
+            Wake::Event(event) => {
+                let over = match &event {
+                    Event::Exited { run, .. } | Event::StartFailed { run, .. } => Some(*run),
+                    _ => None,
+                };
+                self.step(event);
+                if let Some(run) = over {
+                    self.performer.on_over(run);
+                    self.turn();
+                    self.note_processes();
+                }
+            }
+            Wake::Live { run, live } => {
+                self.performer.on_live(run, *live);
+                self.note_processes();
+            }
+            Wake::Command(command) => self.command(command),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Up(up) => self.up(*up),
+            Command::Down { request, reply } => {
+                let nodes = self.named(&request.services);
+                let scope: Vec<NodeId> = nodes
+                    .clone()
+                    .unwrap_or_else(|| self.state.nodes().map(|(id, _)| id.clone()).collect());
+                self.wait(Wait::Ended, scope, 0, reply);
+                let grace = request.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
+                self.step(Event::Down(Down {
+                    nodes,
+                    volumes: request.volumes,
+                    grace,
+                    kill: request.kill,
+                }));
+            }
+            Command::Act { verb, request, reply } => {
+                let act = self.act(verb, &request);
+                let wait = match (&act.verb, request.wait) {
+                    (devctl_core::engine::Verb::Stop | devctl_core::engine::Verb::Kill { .. }, _) => Wait::Ended,
+                    (_, true) => Wait::Ready,
+                    (_, false) => Wait::Started,
+                };
+                if let devctl_core::engine::Verb::Kill { signal } = &act.verb
+                    && !matches!(
+                        signal.as_str(),
+                        "SIGKILL" | "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGABRT"
+                    )
+                {
+                    // A signal that ends nothing: there is nothing to wait for.
+                    self.wait(Wait::Started, Vec::new(), 0, reply);
+                } else {
+                    self.wait(wait, act.nodes.clone(), request.wait_timeout_s, reply);
+                }
+                self.step(Event::Act(act));
+            }
+            Command::Status { request, reply } => {
+                let _gone = reply.send(snapshot::status(self, &request));
+            }
+            Command::Hello { reply } => {
+                let _gone = reply.send(self.attached);
+            }
+            Command::Stub {
+                services,
+                off,
+                stubs,
+                reply,
+            } => {
+                for (consumer, provider, stub) in stubs {
+                    self.wiring.add_stub(&consumer, &provider, stub);
+                }
+                for service in services {
+                    self.wiring.answer_from_contracts(&service, !off);
+                }
+                self.turn();
+                let _gone = reply.send(self.wiring.answered_from_contracts());
+            }
+            Command::Remark(remark) => self.remark(remark),
+            Command::Attached => self.attached += 1,
+            Command::Release { kill, reply } => {
+                let last = self.attached <= 1;
+                if last {
+                    self.step(Event::Shutdown { kill });
+                }
+                let _gone = reply.send(last);
+            }
+            Command::Detached => {
+                self.attached = self.attached.saturating_sub(1);
+                if self.attached == 0 && !self.state.is_idle() {
+                    self.step(Event::Shutdown { kill: false });
+                }
+            }
+        }
+    }
+
+    fn act(&self, verb: devctl_core::engine::Verb, request: &v1::ActRequest) -> devctl_core::engine::Act {
+        use devctl_core::engine::Verb;
+        let named = self.named(&request.services);
+        let mut nodes = named.unwrap_or_else(|| self.plan.nodes.keys().cloned().collect());
+        if verb == Verb::Start && !request.no_deps {
+            nodes = self.plan.reach(&nodes, Direction::Dependencies);
+        }
+        if matches!(verb, Verb::Restart) {
+            // A job that has done its work is not run again by a restart of everything.
+            let named_any = !request.services.is_empty();
+            nodes.retain(|id| named_any || self.state.node(id).is_some_and(|node| node.completed.is_none()));
+        }
+        let grace = request.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
+        devctl_core::engine::Act { verb, nodes, grace }
+    }
+
+    /// The nodes of these services; None where none is named.
+    fn named(&self, services: &[String]) -> Option<Vec<NodeId>> {
+        if services.is_empty() {
+            return None;
+        }
+        let is_named = |id: &NodeId| {
+            services
+                .iter()
+                .any(|name| name == id.service() || *name == id.to_string())
+        };
+        Some(
+            self.state
+                .nodes()
+                .map(|(id, _)| id)
+                .filter(|id| is_named(id))
+                .cloned()
+                .collect(),
+        )
+    }
+
+    fn up(&mut self, command: UpCommand) {
+        let resolved = |spec: &std::sync::Arc<crate::spec::NodeSpec>| v1::ResolvedNode {
+            node: spec.id.to_string(),
+            resolved: Some(snapshot::resolve(spec)),
+            runtime: spec.what.word().to_owned(),
+        };
+        let told = if command.dry_run { command.specs.as_slice() } else { &[] };
+        let plan = v1::Plan {
+            changes: devctl_core::plan::changes(&command.up, &self.state)
+                .iter()
+                .map(convert::change)
+                .collect(),
+            warnings: command.warnings,
+            resolved: told.iter().map(resolved).collect(),
+        };
+        let _gone = command.reply.send(convert::update(v1::update::What::Plan(plan)));
+        if command.dry_run {
+            let outcome = v1::Outcome {
+                result: v1::Result::Planned.into(),
+                ..v1::Outcome::default()
+            };
+            let _gone = command.reply.send(convert::update(v1::update::What::Outcome(outcome)));
+            return;
+        }
+        for spec in command.specs {
+            self.performer.know(spec);
+        }
+        for (id, opened) in command.edges {
+            self.wiring.add(id, opened);
+        }
+        for (consumer, provider, stub) in command.stubs {
+            self.wiring.add_stub(&consumer, &provider, stub);
+        }
+        let wanted = command.wanted_edges;
+        let gone = self.wiring.prune(|id| wanted.contains(id));
+        let edges = self.wiring.edges().clone();
+        self.performer.means.tasks.spawn(async move {
+            for id in gone {
+                edges.close(&id).await;
+            }
+        });
+        self.facts = command.project;
+        self.plan = command.up.plan.clone();
+        for remark in command.remarks {
+            self.remark(remark);
+        }
+        let specs = self.plan.nodes.iter().map(|(id, node)| {
+            let spec = self.performer.spec(id, &node.hash);
+            (id, spec.and_then(|spec| spec.build.as_ref()))
+        });
+        let nodes = crate::watch::of_nodes(specs);
+        self.watch.set(Watched {
+            nodes,
+            files: command.files,
+            request: command.request,
+        });
+        let scope = command.up.scope.clone();
+        let since = self.clock.now();
+        let mut waiter = Waiter::new(command.wait, scope, since, command.reply);
+        waiter.deadline = command.timeout.map(|timeout| since + timeout);
+        waiter.stays = command.attach;
+        self.waiters.push(waiter);
+        self.step(Event::Up(command.up));
+    }
+
+    fn remark(&mut self, remark: Remark) {
+        let Remark { node, text, help } = remark;
+        let notice = self
+            .state
+            .tell(node.as_ref(), NoticeKind::Warning { text, help }, self.clock.now());
+        self.feed.notice(convert::notice(&notice, &self.clock));
+    }
+
+    fn wait(&mut self, wait: Wait, scope: Vec<NodeId>, timeout_s: u32, reply: crate::command::Reply) {
+        let now = self.clock.now();
+        let mut waiter = Waiter::new(wait, scope, now, reply);
+        // Ending has a limit of its own: the grace period, then the kill.
+        let limited = timeout_s > 0 && wait != Wait::Ended;
+        waiter.deadline = limited.then(|| now + Duration::from_secs(timeout_s.into()));
+        self.waiters.push(waiter);
+    }
+
+    /// Tells the engine, leads the edges to whoever serves now, and does what the engine says, in this order: a run is
+    /// only stopped when nobody is led to it any more.
+    fn step(&mut self, event: Event) {
+        let now = self.clock.now();
+        let effects = self.state.step(event, now);
+        self.turn();
+        let mut records = false;
+        for effect in effects {
+            match &effect {
+                Effect::Notice(notice) => {
+                    let mut told = convert::notice(notice, &self.clock);
+                    if let (Some(node), NoticeKind::Ready { .. } | NoticeKind::Replaced { .. }) =
+                        (&notice.node, &notice.kind)
+                        && let Some(held) = self.wiring.held(node.service())
+                    {
+                        told.text.push_str(&held);
+                    }
+                    self.feed.notice(told);
+                    records |= matches!(
+                        notice.kind,
+                        NoticeKind::Completed { .. }
+                            | NoticeKind::Built { .. }
+                            | NoticeKind::Removed { .. }
+                            | NoticeKind::Starting { .. }
+                    );
+                }
+                Effect::Stop { node, drain, .. } => {
+                    let draining = if *drain {
+                        self.wiring.take_draining(node.service())
+                    } else {
+                        Vec::new()
+                    };
+                    self.performer.perform(effect, None, draining);
+                }
+                Effect::Build { node, .. } => {
+                    let plan = self.state.node(node).map(|node| node.plan.hash.clone());
+                    self.performer.perform(effect, plan.as_ref(), Vec::new());
+                }
+                _ => self.performer.perform(effect, None, Vec::new()),
+            }
+        }
+        if records {
+            self.keep_records();
+        }
+        self.show();
+        self.answer();
+    }
+
+    fn turn(&mut self) {
+        self.wiring.turn(&self.state, &self.performer, self.clock.now());
+    }
+
+    /// Tells subscribers which nodes have changed.
+    fn show(&mut self) {
+        let now = self.clock.now();
+        let ids: Vec<NodeId> = self.state.nodes().map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            let Some(node) = self.state.node(&id) else { continue };
+            let run = node.run.as_ref().map(|run| (run.number, run.pid));
+            let status = self.state.status(&id, now);
+            let holds = match &node.run {
+                None => self
+                    .state
+                    .holds(&id, now)
+                    .iter()
+                    .map(|hold| (hold.word(), hold.on().cloned()))
+                    .collect(),
+                Some(_) => Vec::new(),
+            };
+            let shown = Shown {
+                status,
+                run,
+                holds,
+                restarts: node.restarts,
+            };
+            if self.shown.get(&id) != Some(&shown) {
+                let status = snapshot::node(self, &id, false);
+                self.feed.node(status);
+                self.shown.insert(id, shown);
+            }
+        }
+    }
+
+    /// Answers clients whose wait is over.
+    fn answer(&mut self) {
+        let now = self.clock.now();
+        let mut waiters = std::mem::take(&mut self.waiters);
+        waiters.retain_mut(|waiter| waiter.look(self, now));
+        self.waiters = waiters;
+    }
+
+    fn note_processes(&mut self) {
+        self.records.processes = self
+            .performer
+            .all_live()
+            .flat_map(|(_, live)| live.handle.processes())
+            .collect();
+        self.keep_records();
+    }
+
+    fn keep_records(&mut self) {
+        self.records.gather(&self.state);
+        if let Err(error) = self.records.write(&self.state_dir) {
+            tracing::warn!(%error, "the records could not be written");
+        }
+    }
+
+    /// The last thing: what is known now is what a later daemon begins with.
+    pub(crate) fn finish(mut self) {
+        self.records.processes = self
+            .performer
+            .all_live()
+            .flat_map(|(_, live)| live.handle.processes())
+            .collect();
+        self.keep_records();
+    }
+
+    /// Every node of `scope` has been started, is done, or has failed.
+    pub(crate) fn all_started(&self, scope: &[NodeId]) -> bool {
+        scope.iter().filter_map(|id| self.state.node(id)).all(|node| {
+            node.completed.is_some()
+                || node.failure.is_some()
+                || node
+                    .run
+                    .as_ref()
+                    .is_some_and(|run| run.phase == RunPhase::Running && node.replace.is_none())
+        })
+    }
+}
+
+async fn at(clock: &Clock, due: Option<devctl_core::Time>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(clock.instant(due)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn lost(guarded: &mut Option<Guarded>) {
+    match guarded {
+        Some(guarded) => guarded.lost().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The signals that end a daemon.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}

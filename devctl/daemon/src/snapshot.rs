@@ -1,0 +1,282 @@
+//! The state of everything, as `ps`, `why`, `graph`, `port` and `config --resolved` show it.
+
+use devctl_core::engine::{Exit, Hold, Node, RunPhase, Status};
+use devctl_core::{NodeId, Seconds};
+use devctl_edge::EdgeId;
+use devctl_wire::v1;
+
+use crate::convert;
+use crate::run_loop::Loop;
+use crate::spec::{NodeSpec, Published, What};
+
+/// Everything that was asked for.
+pub(crate) fn status(all: &Loop, request: &v1::StatusRequest) -> v1::StatusReply {
+    let named = |id: &NodeId| {
+        request.services.is_empty()
+            || request
+                .services
+                .iter()
+                .any(|name| name == id.service() || *name == id.to_string())
+    };
+    let nodes = || all.state.nodes().filter(|(id, _)| named(id));
+    v1::StatusReply {
+        project: all.facts.name.clone(),
+        project_directory: all.facts.directory.clone(),
+        compose_files: all.facts.compose_files.clone(),
+        nodes: nodes().map(|(id, _)| node(all, id, request.resolved)).collect(),
+        orphans: nodes()
+            .filter(|(_, node)| node.orphan)
+            .map(|(id, _)| v1::Orphan {
+                node: id.to_string(),
+                why: "the files no longer name it".to_owned(),
+            })
+            .collect(),
+        edges: edges(all),
+        dependencies: all.plan.nodes.values().flat_map(dependencies).collect(),
+        last_notice: all.state.last_notice(),
+    }
+}
+
+fn dependencies(plan: &devctl_core::plan::NodePlan) -> impl Iterator<Item = v1::Dependency> {
+    plan.dependencies.iter().map(|dep| v1::Dependency {
+        from: plan.id.to_string(),
+        to: dep.on.to_string(),
+        condition: dep.condition.word().to_owned(),
+        required: dep.required,
+        restart: dep.restart,
+    })
+}
+
+fn edges(all: &Loop) -> Vec<v1::EdgeStatus> {
+    let ms = |duration: Option<std::time::Duration>| duration.map_or(0.0, |duration| duration.as_secs_f64() * 1000.0);
+    let edge = |(id, wire): (&EdgeId, &crate::wiring::Wire)| {
+        let stats = wire.stats();
+        v1::EdgeStatus {
+            consumer: id.consumer.clone(),
+            provider: id.provider.clone(),
+            port: id.port.into(),
+            protocol: stats
+                .as_ref()
+                .map(|stats| format!("{:?}", stats.protocol).to_lowercase())
+                .unwrap_or_default(),
+            listen: wire.address().map(|at| at.to_string()).unwrap_or_default(),
+            target: wire.target(),
+            problem: wire.problem.clone().unwrap_or_default(),
+            connections: stats.as_ref().map_or(0, |stats| stats.connections),
+            requests: stats.as_ref().map_or(0, |stats| stats.requests),
+            errors: stats.as_ref().map_or(0, |stats| stats.errors),
+            p50_ms: ms(stats.as_ref().and_then(|stats| stats.p50)),
+            p99_ms: ms(stats.as_ref().and_then(|stats| stats.p99)),
+            bytes_in: stats.as_ref().map_or(0, |stats| stats.bytes_in),
+            bytes_out: stats.as_ref().map_or(0, |stats| stats.bytes_out),
+        }
+    };
+    all.wiring.wires().map(edge).collect()
+}
+
+/// One node.
+pub(crate) fn node(all: &Loop, id: &NodeId, resolved: bool) -> v1::NodeStatus {
+    let now = all.clock.now();
+    let Some(node) = all.state.node(id) else {
+        return v1::NodeStatus::default();
+    };
+    let status = all.state.status(id, now);
+    let run = node.run.as_ref();
+    let live = run.and_then(|run| all.performer.live(run.number));
+    let spec = live
+        .map(|live| &live.spec)
+        .or_else(|| all.performer.spec(id, &node.plan.hash));
+    let holds = match run {
+        Some(_) => Vec::new(),
+        None => all.state.holds(id, now),
+    };
+    let ended = node.last.as_ref().filter(|_| run.is_none());
+    let summary = summary(all, node, status, &holds);
+    v1::NodeStatus {
+        id: id.to_string(),
+        service: id.service().to_owned(),
+        index: id.index(),
+        kind: node.plan.kind.word().to_owned(),
+        runtime: spec.map(|spec| spec.what.word().to_owned()).unwrap_or_default(),
+        version: run.and_then(|run| run.version.clone()).unwrap_or_default(),
+        image: spec.and_then(|spec| spec.image.clone()).unwrap_or_default(),
+        command: spec.map(|spec| command(spec)).unwrap_or_default(),
+        state: convert::state(status).into(),
+        summary,
+        holds: holds.iter().map(convert::hold).collect(),
+        run: run.map_or_else(|| node.last.as_ref().map_or(0, |last| last.run), |run| run.number),
+        pid: run.and_then(|run| run.pid).unwrap_or_default(),
+        exit_code: ended.and_then(|last| match last.exit {
+            Exit::Code(code) => Some(code),
+            _ => None,
+        }),
+        signal: ended
+            .and_then(|last| match &last.exit {
+                Exit::Signal(signal) => Some(signal.clone()),
+                _ => None,
+            })
+            .unwrap_or_default(),
+        restarts: node.restarts,
+        started_unix_ms: run.and_then(|run| run.started).map(|at| all.clock.unix_ms(at)),
+        ready_unix_ms: run
+            .and_then(|run| run.ready)
+            .or(node.completed)
+            .map(|at| all.clock.unix_ms(at)),
+        ports: spec.map(|spec| ports(all, id, spec)).unwrap_or_default(),
+        hash: node.plan.hash.to_string(),
+        has_health_test: node.plan.health.is_some(),
+        probe_output: run.map(|run| run.health.output.clone()).unwrap_or_default(),
+        container_name: spec.and_then(|spec| spec.container_name.clone()).unwrap_or_default(),
+        resolved: spec.filter(|_| resolved).map(|spec| resolve(spec)),
+        restart_in_ms: match holds.first() {
+            Some(Hold::Backoff { left }) => u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            _ => 0,
+        },
+        wanted: node.wanted == devctl_core::engine::Wanted::Up,
+    }
+}
+
+/// One line for `ps`.
+fn summary(all: &Loop, node: &Node, status: Status, holds: &[Hold]) -> String {
+    let now = all.clock.now();
+    match (&node.run, status) {
+        (Some(run), Status::Ready) => {
+            let what = if node.plan.health.is_some() { "ready" } else { "running" };
+            let replace = match (&node.next, &node.replace) {
+                (Some(_), _) => ", its next run is starting",
+                (None, Some(_)) => ", to be replaced",
+                (None, None) => "",
+            };
+            format!("{what} for {}{replace}", Seconds(now - run.ready.unwrap_or(run.issued)))
+        }
+        (Some(run), Status::Starting) if run.phase == RunPhase::Starting => {
+            format!("starting for {}", Seconds(now - run.issued))
+        }
+        (Some(run), Status::Starting) => match &node.plan.health {
+            Some(test) => format!(
+                "starting, {} of {}",
+                Seconds(now - run.started.unwrap_or(run.issued)),
+                Seconds(test.budget())
+            ),
+            None => "starting".to_owned(),
+        },
+        (Some(run), Status::Unhealthy) => format!(
+            "not healthy: {}",
+            run.health.output.lines().last().unwrap_or("no output")
+        ),
+        (Some(run), Status::Stopping) => match &run.phase {
+            RunPhase::Stopping { since, .. } => format!("stopping for {}", Seconds(now - *since)),
+            _ => "stopping".to_owned(),
+        },
+        (None, Status::Completed) => match &node.last {
+            Some(last) => format!("{} {} ago", last.exit, Seconds(now - last.at)),
+            None => "completed before".to_owned(),
+        },
+        (None, Status::Down) => match &node.last {
+            Some(last) => format!("stopped ({})", last.exit),
+            None => "not started".to_owned(),
+        },
+        (None, _) => holds
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_else(|| status.to_string()),
+        _ => status.to_string(),
+    }
+}
+
+fn command(spec: &NodeSpec) -> String {
+    match &spec.what {
+        What::Process(plan) => shell_words::join(&plan.command),
+        What::Postgres(_) => "postgres".to_owned(),
+        What::RabbitMq(_) => "rabbitmq-server".to_owned(),
+        What::Stub => "answers from contracts".to_owned(),
+        What::External(_) => "runs elsewhere".to_owned(),
+        What::Impossible { .. } => String::new(),
+    }
+}
+
+fn ports(all: &Loop, id: &NodeId, spec: &NodeSpec) -> Vec<v1::PortStatus> {
+    let live = all
+        .state
+        .node(id)
+        .and_then(|node| node.run.as_ref())
+        .and_then(|run| all.performer.live(run.number));
+    let published = |port: u16| {
+        all.wiring
+            .wires()
+            .find(|(edge, _)| edge.consumer == EdgeId::HOST && edge.provider == id.service() && edge.port == port)
+            .and_then(|(_, wire)| wire.address())
+    };
+    spec.ports
+        .iter()
+        .map(|port| {
+            let at = published(*port);
+            let written = spec.published.iter().find(|published| published.target == *port);
+            v1::PortStatus {
+                target: (*port).into(),
+                protocol: "tcp".to_owned(),
+                published: at.map(|at| at.to_string()).unwrap_or_default(),
+                address: live
+                    .and_then(|live| live.ports.get(port))
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                url: at
+                    .filter(|_| speaks_http(written, *port))
+                    .map(|at| format!("http://{at}"))
+                    .unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+/// Whether a published port is worth a link: what says nothing of its protocol is taken for HTTP unless it is a port that
+/// everybody knows as something else.
+fn speaks_http(published: Option<&Published>, port: u16) -> bool {
+    const OTHERS: &[u16] = &[
+        22, 25, 53, 1433, 3306, 4317, 5432, 5671, 5672, 6379, 9090, 9092, 11211, 27017,
+    ];
+    match published.and_then(|published| published.app_protocol.as_deref()) {
+        Some(protocol) => protocol.contains("http") && !protocol.contains("https"),
+        None => !OTHERS.contains(&port),
+    }
+}
+
+/// What a node is told, its secrets hidden.
+pub(crate) fn resolve(spec: &NodeSpec) -> v1::Resolved {
+    let hide = |value: &str| {
+        spec.secrets
+            .iter()
+            .filter(|secret| secret.len() >= 4)
+            .fold(value.to_owned(), |value, secret| value.replace(secret, "***"))
+    };
+    let (env, command, directory) = match &spec.what {
+        What::Process(plan) => {
+            let mut env = plan.env.clone();
+            for (port, variable) in &plan.port_variables {
+                env.insert(variable.clone(), format!("(the port of its run, {port} in the file)"));
+            }
+            (env, plan.command.clone(), plan.dir.display().to_string())
+        }
+        _ => (spec.environment.clone(), Vec::new(), String::new()),
+    };
+    v1::Resolved {
+        environment: env
+            .iter()
+            .map(|(key, value)| v1::KeyValue {
+                key: key.clone(),
+                value: hide(value),
+            })
+            .collect(),
+        command: command.iter().map(|word| hide(word)).collect(),
+        directory,
+        rewrites: spec
+            .rewrites
+            .iter()
+            .map(|rewrite| v1::Rewrite {
+                r#where: rewrite.place.clone(),
+                written: hide(&rewrite.written),
+                told: hide(&rewrite.told),
+            })
+            .collect(),
+    }
+}

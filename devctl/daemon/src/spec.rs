@@ -1,0 +1,185 @@
+//! What the daemon needs in order to run a node: the files' words, resolved, with a runtime chosen.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use devctl_core::NodeId;
+use devctl_core::plan::ContentHash;
+use devctl_drivers::server::Requirement;
+use indexmap::IndexMap;
+use nix::sys::signal::Signal;
+
+/// One node, ready to be run as often as needed. Immutable: another configuration is another spec.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeSpec {
+    pub(crate) id: NodeId,
+    pub(crate) hash: ContentHash,
+    /// How it runs.
+    pub(crate) what: What,
+    /// The ports that others may call it at, as the Compose file numbers them.
+    pub(crate) ports: Vec<u16>,
+    /// What `ports` publishes.
+    pub(crate) published: Vec<Published>,
+    /// The image that the file names.
+    pub(crate) image: Option<String>,
+    /// Its `container_name`.
+    pub(crate) container_name: Option<String>,
+    /// Its environment as the file says it, before addresses are put in.
+    pub(crate) environment: IndexMap<String, String>,
+    /// What its environment and command were told in place of names.
+    pub(crate) rewrites: Vec<Rewrite>,
+    pub(crate) stop_signal: Signal,
+    pub(crate) post_start: Vec<HookSpec>,
+    pub(crate) pre_stop: Vec<HookSpec>,
+    /// How it is built.
+    pub(crate) build: Option<BuildSpec>,
+    /// Never shown, never stored.
+    pub(crate) secrets: Vec<String>,
+    /// What is done otherwise than the file says, to be told once.
+    pub(crate) notes: Vec<String>,
+}
+
+/// How a node runs.
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    /// A process on this host.
+    Process(Box<ProcessPlan>),
+    /// The machine's own PostgreSQL.
+    Postgres(Box<PostgresPlan>),
+    /// The machine's own RabbitMQ.
+    RabbitMq(Box<RabbitPlan>),
+    /// Answers from contracts; there is no process.
+    Stub,
+    /// Runs elsewhere: container port -> address.
+    External(IndexMap<u16, std::net::SocketAddr>),
+    /// Cannot run here.
+    Impossible {
+        /// Why.
+        why: String,
+        /// What to do about it.
+        help: String,
+    },
+}
+
+impl What {
+    /// The word for `ps`.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            What::Process(_) => "native",
+            What::Postgres(_) => "postgres",
+            What::RabbitMq(_) => "rabbitmq",
+            What::Stub => "stub",
+            What::External(_) => "external",
+            What::Impossible { .. } => "docker",
+        }
+    }
+}
+
+/// A process.
+#[derive(Debug, Clone)]
+pub(crate) struct ProcessPlan {
+    /// Program and arguments, addresses put in.
+    pub(crate) command: Vec<String>,
+    pub(crate) dir: PathBuf,
+    /// All of it, addresses put in; what the ports' variables say comes with the run.
+    pub(crate) env: IndexMap<String, String>,
+    /// Container port -> the variable that tells the process its own.
+    pub(crate) port_variables: IndexMap<u16, String>,
+    pub(crate) ready: Ready,
+}
+
+/// How a process is known to be ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// As soon as it runs.
+    Running,
+    /// This path answers with less than 400, at this container port.
+    Http { path: String, port: u16 },
+    /// gRPC health of this service, at this container port.
+    Grpc { service: String, port: u16 },
+    /// A command exits with 0. `localhost:PORT` of a container port means the process's own.
+    Command(Vec<String>),
+}
+
+/// PostgreSQL.
+#[derive(Debug, Clone)]
+pub(crate) struct PostgresPlan {
+    pub(crate) version: Requirement,
+    pub(crate) env: IndexMap<String, String>,
+    pub(crate) init: Vec<PathBuf>,
+    pub(crate) command: Vec<String>,
+    pub(crate) data: DataPlace,
+}
+
+/// RabbitMQ.
+#[derive(Debug, Clone)]
+pub(crate) struct RabbitPlan {
+    pub(crate) version: Requirement,
+    pub(crate) management: bool,
+    pub(crate) env: IndexMap<String, String>,
+    pub(crate) mounts: IndexMap<String, PathBuf>,
+    pub(crate) data: DataPlace,
+}
+
+/// Where a server's data lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DataPlace {
+    /// The directory.
+    pub(crate) dir: PathBuf,
+    /// It goes with the node, as a container's own layer does: no named volume or bind mount holds it.
+    pub(crate) ephemeral: bool,
+}
+
+/// A published port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub(crate) target: u16,
+    pub(crate) host: IpAddr,
+    /// The ports that will do, the first free one is taken. Empty: any.
+    pub(crate) ports: Vec<u16>,
+    pub(crate) protocol: String,
+    pub(crate) app_protocol: Option<String>,
+}
+
+/// One change that was made to what the file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rewrite {
+    /// The variable, or `command`.
+    pub(crate) place: String,
+    pub(crate) written: String,
+    pub(crate) told: String,
+}
+
+/// A `post_start` or `pre_stop` hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HookSpec {
+    pub(crate) command: Vec<String>,
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) env: IndexMap<String, String>,
+}
+
+/// A build from source.
+#[derive(Debug, Clone)]
+pub(crate) struct BuildSpec {
+    pub(crate) command: Vec<String>,
+    pub(crate) dir: PathBuf,
+    /// The caller's whole environment: a compiler needs more of it than anybody could list.
+    pub(crate) env: Arc<IndexMap<String, String>>,
+    /// What it makes, where the node's command is a file of the project.
+    pub(crate) artefact: Option<PathBuf>,
+    /// Where its sources are. Empty: not known.
+    pub(crate) sources: Vec<SourceTree>,
+}
+
+/// A directory (or file) of sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceTree {
+    pub(crate) path: PathBuf,
+    pub(crate) include: Vec<String>,
+    pub(crate) ignore: Vec<String>,
+}
+
+/// How long a hook may take. Compose has no limit; an hour is longer than any hook that somebody waits for.
+pub(crate) const HOOK_LIMIT: Duration = Duration::from_secs(3600);

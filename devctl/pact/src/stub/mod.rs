@@ -1,0 +1,267 @@
+//! A stand-in for a provider, for one consumer: it answers what a contract between the two allows and nothing else.
+//!
+//! A request is looked up by method and path, then matched by the pact crates. Where several interactions allow it,
+//! the choice is, in this order: the one whose provider states are the stub's current ones; the one whose query and
+//! body are literally those of the request rather than allowed by a rule; the one that succeeds; the first. A request
+//! that nothing allows is answered with 501 and a JSON body that names the nearest interaction and the difference
+//! (see [`refusal`]).
+
+mod choice;
+pub mod refusal;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use pact_matching::{RequestMatchResult, generate_response, match_request};
+use pact_models::generators::GeneratorTestMode;
+use pact_models::provider_states::ProviderState;
+use pact_models::v4::http_parts::{HttpRequest, HttpResponse};
+use pact_models::v4::synch_http::SynchronousHttp;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use crate::http_parts;
+use crate::index::routes::Routes;
+use crate::index::{Contract, Interaction, InteractionId, Kind};
+use choice::Literal;
+
+/// Tells a stub's answer from a real one; its value is the interaction's id, or `none`.
+pub const STUB_HEADER: &str = "x-devctl-stub";
+
+/// Answers in place of a provider. Shared by reference; answering needs no lock but a short one for the states.
+#[derive(Debug)]
+pub struct Stub {
+    consumer: String,
+    provider: String,
+    routes: Routes,
+    entries: Vec<Entry>,
+    states: RwLock<Arc<Vec<ProviderState>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    contract: Arc<Contract>,
+    interaction: Arc<Interaction>,
+    literal: Literal,
+    served: AtomicU64,
+}
+
+impl Entry {
+    fn http(&self) -> Option<&SynchronousHttp> {
+        match &self.interaction.kind {
+            Kind::Http(http) => Some(http),
+            Kind::Message(_) | Kind::SyncMessage(_) => None,
+        }
+    }
+}
+
+impl Stub {
+    /// A stub of the provider of `contracts`, which are all between one consumer and one provider. Their HTTP
+    /// interactions are answered; messages and gRPC calls are not its business.
+    pub fn new(contracts: &[Arc<Contract>]) -> Self {
+        let mut routes = Routes::default();
+        let mut entries = Vec::new();
+        for contract in contracts {
+            for interaction in &contract.interactions {
+                if let Kind::Http(http) = &interaction.kind {
+                    routes.add(entries.len(), &http.request);
+                    entries.push(Entry {
+                        contract: Arc::clone(contract),
+                        interaction: Arc::clone(interaction),
+                        literal: Literal::new(&http.request),
+                        served: AtomicU64::new(0),
+                    });
+                }
+            }
+        }
+        let name = |of: fn(&Contract) -> &String| contracts.first().map(|first| of(first).clone()).unwrap_or_default();
+        Self {
+            consumer: name(|contract| &contract.consumer),
+            provider: name(|contract| &contract.provider),
+            routes,
+            entries,
+            states: RwLock::default(),
+        }
+    }
+
+    /// How many interactions it can answer from.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is nothing it could answer.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The provider states that hold from now on: they choose between interactions that allow the same request.
+    pub fn set_states(&self, states: Vec<ProviderState>) {
+        *self.states.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(states);
+    }
+
+    /// The provider states that hold now.
+    pub fn states(&self) -> Arc<Vec<ProviderState>> {
+        Arc::clone(&self.states.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Every provider state that some interaction names, sorted: what [`Stub::set_states`] can choose from.
+    pub fn known_states(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self
+            .entries
+            .iter()
+            .flat_map(|entry| &entry.interaction.states)
+            .map(|state| state.name.as_str())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// How often each interaction was answered; an interaction that was never exercised has 0.
+    pub fn served(&self) -> impl Iterator<Item = (&InteractionId, u64)> {
+        self.entries
+            .iter()
+            .map(|entry| (&entry.interaction.id, entry.served.load(Ordering::Relaxed)))
+    }
+
+    /// The answer to `request`.
+    pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let received = http_parts::request(&parts, body);
+        let mut tried = Vec::new();
+        for at in self.candidates(&received) {
+            let entry = &self.entries[at];
+            match allowed(entry, &received).await {
+                Some(result) if result.all_matched() => {
+                    entry.served.fetch_add(1, Ordering::Relaxed);
+                    return self.respond(entry, &parts).await;
+                }
+                Some(result) => tried.push((at, result)),
+                None => {}
+            }
+        }
+        self.refuse(&received, &tried)
+    }
+
+    /// The interactions of the request's method and path, likeliest first.
+    fn candidates(&self, received: &HttpRequest) -> Vec<usize> {
+        let mut found = self.routes.find(&received.method, &received.path);
+        if found.is_empty() {
+            // Pacts hold paths as people write them; on the wire they are encoded.
+            let decoded = percent_decode_str(&received.path).decode_utf8_lossy();
+            if decoded != received.path {
+                found = self.routes.find(&received.method, &decoded);
+            }
+        }
+        if found.len() > 1 {
+            let states = self.states();
+            let literal = Literal::of_actual(received);
+            found.sort_by_cached_key(|at| choice::rank(&self.entries[*at], &states, &literal, *at));
+        }
+        found
+    }
+
+    async fn respond(&self, entry: &Entry, asked: &http::request::Parts) -> Response<Bytes> {
+        let Some(http) = entry.http() else {
+            return failure(&entry.interaction.id.0, "the interaction is not an HTTP one");
+        };
+        let host = asked.headers.get("host").and_then(|value| value.to_str().ok());
+        let host = host
+            .or_else(|| asked.uri.authority().map(http::uri::Authority::as_str))
+            .unwrap_or("localhost");
+        let url = format!("http://{host}");
+        let port = host
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse::<u16>().ok())
+            .unwrap_or(80);
+        let context = HashMap::from([("mockServer", json!({ "url": url, "href": url, "port": port }))]);
+        let generated: HttpResponse = if http.response.generators.is_empty() {
+            http.response.clone()
+        } else {
+            generate_response(&http.response, &GeneratorTestMode::Consumer, &context).await
+        };
+        to_wire(&generated, &entry.interaction.id.0)
+    }
+
+    fn refuse(&self, received: &HttpRequest, tried: &[(usize, RequestMatchResult)]) -> Response<Bytes> {
+        let body = match refusal::nearest(self, received, tried) {
+            Some((entry, differences)) => refusal::body(self, received, Some(entry), &differences),
+            None => refusal::body(self, received, None, &[]),
+        };
+        plain(501, "none", &body)
+    }
+}
+
+/// What `entry` says to the request; `None` where the pact crates cannot match it at all.
+async fn allowed(entry: &Entry, received: &HttpRequest) -> Option<RequestMatchResult> {
+    let mut expected = entry.http()?.request.clone();
+    let mut actual = received.clone();
+    if actual.path != expected.path {
+        let decoded = percent_decode_str(&actual.path).decode_utf8_lossy().into_owned();
+        if decoded == expected.path {
+            actual.path = decoded;
+        }
+    }
+    expected.method.make_ascii_uppercase();
+    match_request(expected, actual, &entry.contract.shell, &entry.interaction.boxed)
+        .await
+        .ok()
+}
+
+fn to_wire(generated: &HttpResponse, id: &str) -> Response<Bytes> {
+    let (headers, refused) = http_parts::header_map(generated.headers.as_ref());
+    if !refused.is_empty() {
+        return failure(
+            id,
+            &format!(
+                "the contract's answer has headers that HTTP does not allow: {}",
+                refused.join(", ")
+            ),
+        );
+    }
+    let body = generated.body.value().unwrap_or_default();
+    let Ok(mut response) = Response::builder().status(generated.status).body(body) else {
+        return failure(
+            id,
+            &format!(
+                "the contract's answer has the status {}, which HTTP does not know",
+                generated.status
+            ),
+        );
+    };
+    *response.headers_mut() = headers;
+    // The body goes out whole; what a recorded answer said about its framing no longer holds.
+    for framing in ["content-length", "transfer-encoding", "connection"] {
+        response.headers_mut().remove(framing);
+    }
+    if !response.headers().contains_key("content-type")
+        && let Some(kind) = generated.body.content_type()
+        && let Ok(value) = kind.to_string().parse()
+    {
+        response.headers_mut().insert("content-type", value);
+    }
+    mark(response, id)
+}
+
+fn failure(id: &str, why: &str) -> Response<Bytes> {
+    plain(502, id, &json!({ "error": why }))
+}
+
+fn plain(status: u16, id: &str, body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(serde_json::to_vec_pretty(body).unwrap_or_default()));
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    response
+        .headers_mut()
+        .insert("content-type", http::HeaderValue::from_static("application/json"));
+    mark(response, id)
+}
+
+fn mark(mut response: Response<Bytes>, id: &str) -> Response<Bytes> {
+    if let Ok(value) = http::HeaderValue::from_str(id) {
+        response.headers_mut().insert(STUB_HEADER, value);
+    }
+    response
+}

@@ -1,0 +1,6 @@
+//! What devctl promises, one file per promise, on the real thing: real processes, real PostgreSQL, real RabbitMQ.
+
+mod crash;
+mod servers;
+mod support;
+mod up;

@@ -1,0 +1,213 @@
+//! `devctl up` makes the project what its files say, and says why where it cannot.
+
+use crate::support::{Project, free_port, get};
+
+/// Two services, the second one waiting for the first one's health.
+fn two(extra: &str) -> String {
+    format!(
+        r#"
+name: two
+services:
+  api:
+    image: app
+    depends_on:
+      back: {{condition: service_healthy}}
+    environment:
+      NAME: api
+      BACK_URL: http://back:8080
+      GENERATION: "1"
+{extra}
+    x-devctl:
+      native: {{command: [python3, $SERVICE], ports: {{"8080": PORT}}, ready: /healthz}}
+  back:
+    image: app
+    environment: {{NAME: back, START_DELAY: "0.3"}}
+    x-devctl:
+      native: {{command: [python3, $SERVICE], ports: {{"8080": PORT}}, ready: /healthz}}
+"#
+    )
+}
+
+#[test]
+fn each_starts_when_what_it_needs_is_ready_and_finds_it() {
+    let port = free_port();
+    let project = Project::new(&two(&format!("    ports: [\"{port}:8080\"]")));
+    let said = project.ok(&["up", "-d", "--wait"]);
+    assert!(
+        said.err.contains("ready in") || said.out.contains("ready in"),
+        "{}{}",
+        said.out,
+        said.err
+    );
+    let at = format!("127.0.0.1:{port}");
+    let (status, url) = get(&at, "/env?BACK_URL").expect("api answers");
+    assert_eq!(status, 200);
+    assert!(url.starts_with("http://127."), "{url}");
+    let (status, body) = get(&at, &format!("/fetch?{url}/")).expect("api answers");
+    assert_eq!((status, body.starts_with("back ")), (200, true), "{body}");
+}
+
+#[test]
+fn a_second_up_changes_nothing_and_a_changed_line_recreates_one() {
+    let project = Project::new(&two(""));
+    project.ok(&["up", "-d", "--wait"]);
+    let (api, back) = (project.pid("api"), project.pid("back"));
+    let said = project.ok(&["up", "-d", "--wait"]);
+    assert_eq!(
+        (project.pid("api"), project.pid("back")),
+        (api, back),
+        "{}{}",
+        said.out,
+        said.err
+    );
+
+    project.write("compose.yaml", &two("      MORE: x"));
+    let planned = project.ok(&["up", "--dry-run"]);
+    assert!(
+        format!("{}{}", planned.out, planned.err).contains("recreate"),
+        "{}{}",
+        planned.out,
+        planned.err
+    );
+    assert_eq!(project.pid("api"), api, "a dry run does nothing");
+    project.ok(&["up", "-d", "--wait"]);
+    assert_ne!(project.pid("api"), api);
+    assert_eq!(project.pid("back"), back);
+}
+
+#[test]
+fn a_failing_node_fails_the_wait_at_once_with_its_status_and_last_lines() {
+    let project = Project::new(
+        r#"
+services:
+  bad:
+    image: app
+    environment: {NAME: bad, FAIL_AFTER: "0.1", FAIL_CODE: "7", START_DELAY: "30"}
+    x-devctl:
+      native: {command: [python3, $SERVICE], ports: {"8080": PORT}, ready: /healthz}
+  other:
+    image: app
+    depends_on: {bad: {condition: service_healthy}}
+    x-devctl:
+      native: {command: [sleep, "1000"]}
+"#,
+    );
+    let said = project.run(&["up", "-d", "--wait"]);
+    let text = format!("{}{}", said.out, said.err);
+    assert_ne!(said.code, 0);
+    assert!(said.took.as_secs() < 20, "it took {:?}", said.took);
+    assert!(
+        text.contains("bad") && text.contains("exited with 7") && text.contains("out of patience"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_job_that_exits_with_0_satisfies_the_wait_and_is_not_run_again() {
+    let compose = r#"
+services:
+  app:
+    image: app
+    depends_on: {job: {condition: service_completed_successfully}}
+    x-devctl: {native: {command: [sleep, "1000"]}}
+  job:
+    image: app
+    x-devctl: {native: {command: [sh, -c, "echo ran >> ran.txt"]}}
+"#;
+    let project = Project::new(compose);
+    project.ok(&["up", "-d", "--wait"]);
+    project.ok(&["up", "-d", "--wait"]);
+    project.ok(&["stop"]);
+    project.ok(&["up", "-d", "--wait"]);
+    assert_eq!(project.read("ran.txt"), "ran\n");
+}
+
+#[test]
+fn what_cannot_be_is_said_with_the_way_out() {
+    let project =
+        Project::new("services:\n  a: {image: nginx, depends_on: [b]}\n  b: {image: nginx, depends_on: [a]}\n");
+    let said = project.run(&["up", "-d"]);
+    assert_ne!(said.code, 0);
+    assert!(said.err.contains("a -> b -> a"), "{}", said.err);
+
+    project.write("compose.yaml", "services:\n  api: {image: nginx}\n");
+    let said = project.run(&["up", "-d", "apy"]);
+    assert_ne!(said.code, 0);
+    assert!(said.err.contains("apy") && said.err.contains("api"), "{}", said.err);
+
+    project.write(
+        "compose.yaml",
+        "services:\n  api:\n    image: app\n    x-devctl: {native: {command: [no-such-program-here]}}\n",
+    );
+    let said = project.run(&["up", "-d", "--wait"]);
+    assert_ne!(said.code, 0);
+    assert!(said.err.contains("no-such-program-here"), "{}", said.err);
+}
+
+#[test]
+fn two_checkouts_of_one_project_run_side_by_side() {
+    let port = free_port();
+    let compose = two(&format!("    ports: [\"{port}:8080\"]"));
+    let first = Project::new(&compose);
+    let second = first.beside(&compose);
+    first.ok(&["up", "-d", "--wait"]);
+    let said = second.ok(&["up", "-d", "--wait"]);
+    assert!(
+        format!("{}{}", said.out, said.err).contains(&format!("port {port}")),
+        "it says that the port was taken: {}",
+        said.err
+    );
+    assert_ne!(first.pid("api"), second.pid("api"));
+    let other = second.ok(&["port", "api", "8080"]).out.trim().to_owned();
+    let (_, mine) = get(&format!("127.0.0.1:{port}"), "/").expect("the first answers");
+    let (_, theirs) = get(&other, "/").expect("the second answers");
+    assert_ne!(mine, theirs);
+    second.ok(&["down"]);
+    assert!(
+        get(&format!("127.0.0.1:{port}"), "/").is_some(),
+        "the first one goes on"
+    );
+}
+
+#[test]
+fn requests_wait_while_a_service_is_restarted() {
+    let port = free_port();
+    let project = Project::new(&two(&format!("    ports: [\"{port}:8080\"]")));
+    project.ok(&["up", "-d", "--wait"]);
+    let at = format!("127.0.0.1:{port}");
+    let before = project.pid("api");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (good, bad) = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let (mut good, mut bad) = (0, 0);
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                match get(&at, "/") {
+                    Some((200, _)) => good += 1,
+                    _ => bad += 1,
+                }
+            }
+            (good, bad)
+        });
+        project.ok(&["restart", "api"]);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        asking.join().expect("the asker ends")
+    });
+    assert_ne!(project.pid("api"), before);
+    assert_eq!(bad, 0, "{good} good");
+    assert!(good > 0);
+}
+
+#[test]
+fn logs_are_there_after_down() {
+    let project = Project::new(&two(""));
+    project.ok(&["up", "-d", "--wait"]);
+    project.ok(&["down"]);
+    let said = project.ok(&["logs", "back"]);
+    assert!(
+        said.out.contains("back starts") && said.out.contains("back ends"),
+        "{}",
+        said.out
+    );
+    let said = project.ok(&["logs", "--grep", "st.rts", "--no-log-prefix", "api"]);
+    assert_eq!(said.out.trim(), "api starts");
+}
