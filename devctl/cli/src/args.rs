@@ -153,6 +153,7 @@ pub(crate) enum Command {
     Fault(command::fault::Fault),
     Stub(command::stub::Stub),
     Unstub(command::stub::Unstub),
+    Config(Box<command::config::Config>),
     Graph(command::graph::Graph),
     Why(command::why::Why),
     Doctor(command::doctor::Doctor),

@@ -124,7 +124,7 @@ impl Project {
 }
 
 /// What the loader is told of this caller.
-fn options(global: &Global) -> LoadOptions {
+pub(crate) fn options(global: &Global) -> LoadOptions {
     LoadOptions {
         files: global.files.iter().map(PathBuf::from).collect(),
         working_dir: std::env::current_dir().unwrap_or_default(),

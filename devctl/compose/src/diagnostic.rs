@@ -106,10 +106,10 @@ impl fmt::Display for Diagnostic {
         if let Some(path) = &self.path {
             let number = self.line.to_string();
             let gutter = " ".repeat(number.len());
-            // A tab is as wide as a space here, so that the caret stands under what it means.
-            let line = self.source_line.replace('\t', " ");
-            let before = " ".repeat(self.column.saturating_sub(1) as usize);
-            let caret = "^".repeat(self.width.max(1) as usize);
+            let (line, column) = window(&self.source_line, self.column.saturating_sub(1) as usize);
+            let before = " ".repeat(column);
+            let caret =
+                "^".repeat((self.width.max(1) as usize).min(line.chars().count().saturating_sub(column).max(1)));
             write!(out, "\n{gutter}--> {}:{}:{}", path.display(), self.line, self.column)?;
             write!(out, "\n{gutter} |\n{number} | {line}\n{gutter} | {before}{caret}")?;
         }
@@ -121,6 +121,25 @@ impl fmt::Display for Diagnostic {
         }
         Ok(())
     }
+}
+
+/// The part of a long line around a column, and the column within it. A tab is as wide as a space here, so that the
+/// caret stands under what it means.
+fn window(line: &str, column: usize) -> (String, usize) {
+    const BEFORE: usize = 80;
+    const WIDTH: usize = 160;
+    let line = line.replace('\t', " ");
+    let length = line.chars().count();
+    if length <= WIDTH {
+        return (line, column);
+    }
+    let skip = column.saturating_sub(BEFORE);
+    let (head, tail) = (
+        if skip > 0 { "…" } else { "" },
+        if skip + WIDTH < length { "…" } else { "" },
+    );
+    let part: String = line.chars().skip(skip).take(WIDTH).collect();
+    (format!("{head}{part}{tail}"), column - skip + head.chars().count())
 }
 
 impl fmt::Display for Diagnostics {

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::codec::{Document, Encode, Format, tree_entries};
-use crate::model::{Project, Service};
+use crate::model::{FileObject, Project, Service};
 
 impl Project {
     /// As `docker compose config --format json` prints it, without the doubling of `$`.
@@ -44,11 +44,16 @@ impl Project {
             }
         };
         section("services", &self.services, true);
-        section("jobs", &self.jobs, false);
+        section("jobs", &NamedJobs(&self.jobs), false);
         section("networks", &self.networks, false);
         section("volumes", &self.volumes, false);
-        section("secrets", &self.secrets, false);
-        section("configs", &self.configs, false);
+        // What came from a variable is never printed.
+        section("secrets", &without_content(&self.secrets, |_| true), false);
+        section(
+            "configs",
+            &without_content(&self.configs, |config| config.environment.is_some()),
+            false,
+        );
         if format == Format::Yaml {
             section("models", &self.models, false);
         }
@@ -97,6 +102,39 @@ impl<T: Encode> Section for indexmap::IndexMap<String, T> {
 
     fn write(&self, format: Format) -> Document {
         self.encode(format)
+    }
+}
+
+fn without_content(
+    objects: &indexmap::IndexMap<String, FileObject>,
+    hide: fn(&FileObject) -> bool,
+) -> indexmap::IndexMap<String, FileObject> {
+    let mut objects = objects.clone();
+    objects
+        .values_mut()
+        .filter(|object| hide(object))
+        .for_each(|object| object.content = None);
+    objects
+}
+
+/// Jobs, which have their name among their attributes in YAML.
+struct NamedJobs<'j>(&'j indexmap::IndexMap<String, crate::model::Job>);
+
+impl Section for NamedJobs<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn write(&self, format: Format) -> Document {
+        let Document::Map(mut jobs) = self.0.encode(format) else {
+            return Document::Null;
+        };
+        for (name, job) in jobs.iter_mut().filter(|_| format == Format::Yaml) {
+            if let Document::Map(attributes) = job {
+                attributes.insert(0, ("name".into(), Document::Text(name.clone().into_owned())));
+            }
+        }
+        Document::Map(jobs)
     }
 }
 

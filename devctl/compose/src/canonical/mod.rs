@@ -109,11 +109,9 @@ impl Canon<'_> {
                         list.retain(|item| !item.is_null() && item.as_text() != Some(""));
                     }
                 }
-                "gpus" => {
-                    if node.as_text().is_some() {
-                        let all = Node::map_of(node.at, [("count", Value::Text("all".to_owned()))]);
-                        *node = Node::new(Value::List(vec![all]), node.at);
-                    }
+                "gpus" if node.as_text().is_some() => {
+                    let all = Node::map_of(node.at, [("count", Value::Text("all".to_owned()))]);
+                    *node = Node::new(Value::List(vec![all]), node.at);
                 }
                 "networks" | "models" => names_to_map(node),
                 "volumes" => self.each(node, key, Self::volume),

@@ -2,15 +2,24 @@
 
 use crate::canonical::ports::is_address;
 use crate::problem::{Problem, Problems};
-use crate::tree::{Node, Span};
+use crate::tree::{Node, Span, Value};
 
 /// Checks every rule.
 pub(crate) fn check(root: &Node, problems: &mut Problems) {
     let mut say = |at: Span, message: String| problems.push(Problem::error(message).at(at));
     for (name, volume) in entries(root, "volumes") {
+        if let Some(external) = volume
+            .get("external")
+            .filter(|external| !matches!(external.value, Value::Bool(_)))
+        {
+            say(
+                external.at,
+                format!("`volumes.{name}.external` must be `true` or `false`"),
+            );
+        }
         let external = volume
             .get("external")
-            .is_some_and(|external| matches!(external.value, crate::tree::Value::Bool(true)));
+            .is_some_and(|external| matches!(external.value, Value::Bool(true)));
         for (key, entry) in volume.as_map().into_iter().flatten().filter(|_| external) {
             if !matches!(key.as_str(), "name" | "external") && !key.starts_with("x-") {
                 say(

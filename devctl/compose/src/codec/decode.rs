@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::scalars::Words;
 use crate::problem::{Problem, Problems};
-use crate::tree::{Map, Node, Path, Value};
+use crate::tree::{Map, Node, Path, Span, Value};
 
 /// What is known while reading: the place, for messages, and the problems found so far.
 pub(crate) struct Decoder<'a> {
@@ -29,6 +29,11 @@ pub(crate) trait Decode: Sized {
     fn decode_value(node: &Node, cx: &mut Decoder) -> Option<Self> {
         Self::decode(node, cx)
     }
+
+    /// Whether a name in a list that stands for a mapping of these must not end with a space.
+    const TRIMMED_NAMES: bool = false;
+    /// Whether it is a text.
+    const IS_TEXT: bool = false;
 
     /// The value of `KEY` or `KEY=word` in a list that stands for a mapping.
     fn from_word(_word: Option<&str>) -> Option<Self> {
@@ -75,6 +80,19 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Whether a mapping of names, here, may have names that begin with `x-`. Elsewhere Compose takes them out of every
+    /// mapping, and leaves one entry in their place.
+    fn keeps_extensions(&self) -> bool {
+        match self.path.steps() {
+            [top] => matches!(
+                top.as_str(),
+                "services" | "volumes" | "networks" | "secrets" | "configs"
+            ),
+            [services, _, key] => services == "services" && key == "depends_on",
+            _ => false,
+        }
+    }
+
     /// Does something one step further down.
     pub(crate) fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push(step);
@@ -104,6 +122,32 @@ pub(crate) fn extensions(map: &Map) -> crate::model::Extensions {
         .collect()
 }
 
+/// The `x-` entries of a mapping, as a mapping.
+fn group_extensions(map: &Map, at: Span) -> Node {
+    let group = map.iter().filter(|(key, _)| key.starts_with("x-"));
+    Node::new(
+        Value::Map(group.map(|(key, entry)| (key.clone(), entry.clone())).collect()),
+        at,
+    )
+}
+
+/// A value as `fmt.Sprint` prints it.
+fn go_print(node: &Node) -> String {
+    match &node.value {
+        Value::List(list) => format!("[{}]", list.iter().map(go_print).collect::<Vec<_>>().join(" ")),
+        Value::Map(map) => {
+            let mut entries: Vec<_> = map.iter().map(|(key, entry)| (key, go_print(&entry.node))).collect();
+            entries.sort();
+            let entries: Vec<_> = entries
+                .into_iter()
+                .map(|(key, value)| format!("{key}:{value}"))
+                .collect();
+            format!("map[{}]", entries.join(" "))
+        }
+        _ => node.scalar_text().unwrap_or_default(),
+    }
+}
+
 /// A tree as a JSON value. What JSON cannot say (infinity, not a number) becomes null.
 pub(crate) fn to_json(node: &Node) -> serde_json::Value {
     use serde_json::Value as Json;
@@ -126,6 +170,8 @@ pub(crate) fn to_json(node: &Node) -> serde_json::Value {
 }
 
 impl<T: Decode> Decode for Option<T> {
+    const TRIMMED_NAMES: bool = T::IS_TEXT;
+
     fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
         T::decode(node, cx).map(|value| Some(value).filter(|value| !value.is_absent()))
     }
@@ -147,6 +193,13 @@ impl<T: Decode> Decode for Option<T> {
 }
 
 impl<T: Decode> Decode for Vec<T> {
+    fn decode_value(node: &Node, cx: &mut Decoder) -> Option<Self> {
+        match &node.value {
+            Value::List(_) | Value::Map(_) => Self::decode(node, cx),
+            _ => T::decode(node, cx).map(|item| vec![item]),
+        }
+    }
+
     fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
         match &node.value {
             Value::List(list) => {
@@ -174,13 +227,20 @@ impl<T: Decode + Default> Decode for IndexMap<String, T> {
         match &node.value {
             Value::Map(map) => {
                 let mut read = IndexMap::with_capacity(map.len());
-                for (key, entry) in map {
+                let keeps = cx.keeps_extensions();
+                for (key, entry) in map.iter().filter(|(key, _)| keeps || !key.starts_with("x-")) {
                     let value = if entry.node.is_null() {
                         Some(T::default())
                     } else {
                         cx.within(key, |cx| T::decode_value(&entry.node, cx))
                     };
                     read.extend(value.map(|value| (key.clone(), value)));
+                }
+                if !keeps && map.keys().any(|key| key.starts_with("x-")) {
+                    let group = group_extensions(map, node.at);
+                    let text = go_print(&group);
+                    let value = T::from_word(Some(&text)).or_else(|| T::decode_value(&group, cx));
+                    read.extend(value.map(|value| ("#extensions".to_owned(), value)));
                 }
                 Some(read)
             }
@@ -192,6 +252,10 @@ impl<T: Decode + Default> Decode for IndexMap<String, T> {
                         Some((key, word)) => (key, Some(word)),
                         None => (text.as_str(), None),
                     };
+                    if T::TRIMMED_NAMES && key.ends_with(char::is_whitespace) {
+                        cx.unreadable(item, &format!("has the name `{key}`, which ends with a space"));
+                        continue;
+                    }
                     match T::from_word(word) {
                         Some(value) => {
                             read.insert(key.to_owned(), value);

@@ -12,6 +12,8 @@ use crate::model::{ByteSize, Condition, DeviceCount, ExtraHosts, FileMode, Mount
 use crate::tree::{Node, Value};
 
 impl Decode for String {
+    const IS_TEXT: bool = true;
+
     fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
         match node.scalar_text() {
             Some(text) => Some(text),
@@ -72,14 +74,15 @@ impl Encode for bool {
 }
 
 /// An integer of any of the model's widths.
-fn integer<T: TryFrom<i64> + TryFrom<u64>>(node: &Node, cx: &mut Decoder) -> Option<T> {
+fn integer<T: TryFrom<i64> + TryFrom<u64>>(node: &Node, cx: &mut Decoder, signed: bool) -> Option<T> {
     let read = match &node.value {
         Value::Int(value) => T::try_from(*value).ok(),
         Value::Uint(value) => T::try_from(*value).ok(),
         // The specification says number where it means integer; Go's conversion drops the fraction.
         Value::Float(value) => T::try_from(*value as i64).ok(),
         Value::Single(value) => T::try_from(*value as i64).ok(),
-        Value::Text(text) => text.parse::<i64>().ok().and_then(|value| T::try_from(value).ok()),
+        // Go's conversion makes signed integers of texts, and no others.
+        Value::Text(text) if signed => super::units::go_int(text).and_then(|value| T::try_from(value).ok()),
         _ => {
             cx.wrong(node, "an integer");
             return None;
@@ -93,10 +96,10 @@ fn integer<T: TryFrom<i64> + TryFrom<u64>>(node: &Node, cx: &mut Decoder) -> Opt
 }
 
 macro_rules! integers {
-    ($($ty:ty => $variant:ident as $wide:ty),*) => { $(
+    ($($ty:ty => $variant:ident as $wide:ty, $signed:literal);*) => { $(
         impl Decode for $ty {
             fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
-                integer(node, cx)
+                integer(node, cx, $signed)
             }
         }
 
@@ -111,7 +114,7 @@ macro_rules! integers {
         }
     )* };
 }
-integers!(i64 => Int as i64, u64 => Uint as u64, u32 => Uint as u64, u16 => Uint as u64);
+integers!(i64 => Int as i64, true; u64 => Uint as u64, false; u32 => Uint as u64, false; u16 => Uint as u64, false);
 
 impl Decode for f32 {
     fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
@@ -271,7 +274,7 @@ impl Decode for DeviceCount {
                 cx.unreadable(node, &format!("must be `all` or a number, but is `{text}`"));
                 None
             }
-            _ => integer(node, cx).map(DeviceCount),
+            _ => integer(node, cx, true).map(DeviceCount),
         }
     }
 }
@@ -295,7 +298,7 @@ impl Default for Ulimit {
 impl Decode for Ulimit {
     fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
         match node.as_map() {
-            None => integer(node, cx).map(Ulimit::Single),
+            None => integer(node, cx, true).map(Ulimit::Single),
             Some(map) => Some(Ulimit::Pair {
                 soft: cx.field(map, "soft"),
                 hard: cx.field(map, "hard"),

@@ -104,38 +104,96 @@ fn number(text: String) -> String {
 
 /// A text: plain where that means the same, in quotes or as a block otherwise.
 fn text(out: &mut String, value: &str, depth: usize, key: bool) {
-    if value.contains('\n') && !key && is_printable(value) {
-        return literal(out, value, depth);
-    }
-    if !is_printable(value) || value.contains('\n') {
-        return double_quoted(out, value);
-    }
-    if looks_otherwise(value) {
-        // What YAML would read as another kind of value.
-        return double_quoted(out, value);
-    }
-    if needs_quotes(value) {
-        out.push('\'');
-        out.push_str(&value.replace('\'', "''"));
-        out.push('\'');
+    let breaks = value.contains(['\n', '\u{85}', '\u{2028}', '\u{2029}']);
+    let odd_break = value.contains(" \n") || value.trim_matches('\n').is_empty();
+    let style = if !is_printable(value) {
+        Style::Double
+    } else if breaks {
+        match (value.contains('\n'), key || odd_break || value.ends_with(' ')) {
+            (true, true) => Style::Double,
+            (true, false) => return literal(out, value, depth),
+            (false, _) => Style::Single,
+        }
+    } else if is_old_word(value) || is_base_60(value) {
+        Style::Single
+    } else if crate::yaml::is_other_than_text(value) {
+        Style::Double
+    } else if needs_quotes(value) {
+        Style::Single
     } else {
-        out.push_str(value);
+        Style::Plain
+    };
+    folded(out, value, style, if key { None } else { Some(depth + 1) });
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Plain,
+    Single,
+    Double,
+}
+
+/// The column after which a line is broken at the next space.
+const WIDTH: usize = 80;
+
+/// Writes a text in one style; with an indent, long lines are broken at spaces.
+fn folded(out: &mut String, value: &str, style: Style, indentation: Option<usize>) {
+    let quote = match style {
+        Style::Plain => "",
+        Style::Single => "'",
+        Style::Double => "\"",
+    };
+    out.push_str(quote);
+    let begin = out.rfind('\n').map_or(0, |at| at + 1);
+    let mut column = out[begin..].chars().count();
+    let mut after_space = false;
+    let mut characters = value.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        let next = characters.peek().map(|(_, next)| *next);
+        if character == ' ' {
+            let inside = style == Style::Plain || (at > 0 && next.is_some());
+            let keeps = style != Style::Double && next == Some(' ');
+            match indentation {
+                Some(depth) if !after_space && column > WIDTH && inside && !keeps => {
+                    out.push('\n');
+                    indent(out, depth);
+                    column = depth * 2;
+                    if style == Style::Double && next == Some(' ') {
+                        out.push('\\');
+                        column += 1;
+                    }
+                }
+                _ => {
+                    out.push(' ');
+                    column += 1;
+                }
+            }
+            after_space = true;
+            continue;
+        }
+        after_space = false;
+        let length = out.len();
+        match style {
+            Style::Plain => out.push(character),
+            Style::Single if character == '\'' => out.push_str("''"),
+            Style::Single => out.push(character),
+            Style::Double => escaped(out, character),
+        }
+        column += out[length..].chars().count();
     }
+    out.push_str(quote);
 }
 
 fn is_printable(value: &str) -> bool {
-    value.chars().all(|c| matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}' | '\u{10000}'..))
+    value.chars().all(|c| matches!(c, '\n' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}'))
 }
 
-/// Whether the text, without quotes, would be a number, a boolean, nothing or a time, now or in YAML 1.1.
-fn looks_otherwise(value: &str) -> bool {
-    if crate::yaml::is_other_than_text(value) {
-        return true;
-    }
+/// Whether the text was a boolean in YAML 1.1.
+fn is_old_word(value: &str) -> bool {
     let old = [
         "y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off", "Off", "OFF",
     ];
-    old.contains(&value) || is_base_60(value)
+    old.contains(&value)
 }
 
 fn is_base_60(value: &str) -> bool {
@@ -186,7 +244,6 @@ fn needs_quotes(value: &str) -> bool {
         || value.contains(" #")
         || value.starts_with("---")
         || value.starts_with("...")
-        || value == "="
         || value == "<<"
 }
 
@@ -196,7 +253,7 @@ fn literal(out: &mut String, value: &str, depth: usize) {
         (true, false) => "",
         (true, true) => "+",
     };
-    let lead = value.starts_with([' ', '\n']);
+    let lead = value.starts_with(' ');
     out.push('|');
     if lead {
         out.push('2');
@@ -216,31 +273,32 @@ fn literal(out: &mut String, value: &str, depth: usize) {
     }
 }
 
-fn double_quoted(out: &mut String, value: &str) {
+/// A character within double quotes.
+fn escaped(out: &mut String, character: char) {
     use std::fmt::Write;
-    out.push('"');
-    for character in value.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\0' => out.push_str("\\0"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{b}' => out.push_str("\\v"),
-            '\u{c}' => out.push_str("\\f"),
-            '\u{1b}' => out.push_str("\\e"),
-            '\u{85}' => out.push_str("\\N"),
-            '\u{2028}' => out.push_str("\\L"),
-            '\u{2029}' => out.push_str("\\P"),
-            '\u{feff}' => out.push_str("\\uFEFF"),
-            other if (other as u32) < 0x20 || ('\u{7f}'..'\u{a0}').contains(&other) => {
-                let _ = write!(out, "\\x{:02X}", other as u32);
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
+    let short = match character {
+        '"' => "\\\"",
+        '\\' => "\\\\",
+        '\n' => "\\n",
+        '\r' => "\\r",
+        '\t' => "\\t",
+        '\0' => "\\0",
+        '\u{7}' => "\\a",
+        '\u{8}' => "\\b",
+        '\u{b}' => "\\v",
+        '\u{c}' => "\\f",
+        '\u{1b}' => "\\e",
+        '\u{85}' => "\\N",
+        '\u{2028}' => "\\L",
+        '\u{2029}' => "\\P",
+        _ => "",
+    };
+    let code = u32::from(character);
+    let _ = match code {
+        _ if !short.is_empty() => write!(out, "{short}"),
+        0..0x20 | 0x7f..0xa0 => write!(out, "\\x{code:02X}"),
+        0xfeff | 0xfffe | 0xffff => write!(out, "\\u{code:04X}"),
+        0x1_0000.. => write!(out, "\\U{code:08X}"),
+        _ => write!(out, "{character}"),
+    };
 }

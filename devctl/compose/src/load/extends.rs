@@ -1,11 +1,13 @@
 //! `extends`: a service takes over another one of the same file or of another file, and says what is different.
 
+use std::collections::{BTreeSet, HashSet};
+
 use super::model::{self, Caches, Depth, ReadFile, Scope};
 use super::read::Session;
 use super::{Stage, find, stage};
 use crate::merge;
 use crate::paths;
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::{Problem, Reported, did_you_mean};
 use crate::tree::{Map, Node, Span, Value};
 use crate::yaml::Resets;
 
@@ -41,6 +43,7 @@ pub(super) fn apply(
             caches,
             scope,
             path,
+            cycles: HashSet::new(),
         };
         for name in names {
             // The next service may still be sound.
@@ -55,6 +58,8 @@ struct Extender<'a, 's> {
     caches: &'a mut Caches,
     scope: &'a Scope,
     path: &'a str,
+    /// The cycles that were reported: each service of one would report it again.
+    cycles: HashSet<BTreeSet<String>>,
 }
 
 impl Extender<'_, '_> {
@@ -198,6 +203,10 @@ impl Extender<'_, '_> {
                 .map(|step| step.1.as_str())
                 .chain([name])
                 .collect();
+            let members = steps[begin..].iter().map(|step| step.1.clone()).collect();
+            if !self.cycles.insert(members) {
+                return Err(Reported);
+            }
             let problem = Problem::error(format!("services extend each other: {}", way.join(" -> "))).at(at);
             return Err(self.session.problem(problem.note(format!("in `{file}`"))));
         }

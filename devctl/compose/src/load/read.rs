@@ -33,12 +33,15 @@ pub(super) struct Session<'a> {
     parsed: HashMap<String, Rc<Vec<Document>>>,
 }
 
-/// Where the place of a variable's use is remembered, and what was not set.
+/// A further source of variables.
+type Further<'f> = dyn Fn(&str) -> Option<String> + 'f;
+
+/// Where variables are looked up during a load, and which were not set.
 pub(super) struct Env<'e> {
     values: &'e IndexMap<String, String>,
     unset: RefCell<IndexSet<String>>,
     /// A further source, after `values`.
-    further: Option<&'e dyn Fn(&str) -> Option<String>>,
+    further: Option<&'e Further<'e>>,
     quiet: Cell<bool>,
 }
 
@@ -52,7 +55,7 @@ impl<'e> Env<'e> {
         }
     }
 
-    pub(super) fn with(values: &'e IndexMap<String, String>, further: &'e dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn with(values: &'e IndexMap<String, String>, further: &'e Further<'e>) -> Self {
         Self {
             further: Some(further),
             ..Self::new(values)

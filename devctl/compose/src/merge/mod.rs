@@ -246,28 +246,35 @@ impl Merger<'_> {
         let (Some(first), Some(second)) = (base.as_list(), over.as_list()) else {
             return self.cannot_override(base, &over);
         };
+        // Compose keeps references: a range that is in the list already changes there as well when it is merged again.
         let subnet = |node: &Node| node.get("subnet").and_then(Node::scalar_text);
-        let mut merged: Vec<Node> = Vec::new();
-        let (first, second) = (first.to_vec(), second.to_vec());
-        for mut right in first {
-            for left in &second {
-                let (Some(_), Some(pool)) = (right.as_map(), left.as_map()) else {
-                    return self.cannot_override(&right, left);
-                };
-                if subnet(left) != subnet(&right) && !merged.iter().any(|known| subnet(known) == subnet(left)) {
-                    merged.push(left.clone());
+        let count = first.len();
+        let mut pools: Vec<Node> = first.iter().chain(second).cloned().collect();
+        if let Some(pool) = pools.iter().find(|pool| pool.as_map().is_none()).cloned() {
+            return self.cannot_override(base, &pool);
+        }
+        let mut chosen: Vec<usize> = Vec::new();
+        for right in 0..count {
+            for left in count..pools.len() {
+                let wanted = subnet(&pools[left]);
+                if wanted != subnet(&pools[right]) && !chosen.iter().any(|known| subnet(&pools[*known]) == wanted) {
+                    chosen.push(left);
                     continue;
                 }
-                let pool = pool.clone();
-                if let Value::Map(map) = &mut right.value {
-                    self.mapping(map, pool);
+                if let (Value::Map(map), Value::Map(other)) =
+                    (&mut pools[right].value.clone(), pools[left].value.clone())
+                {
+                    self.mapping(map, other);
+                    pools[right].value = Value::Map(std::mem::take(map));
                 }
-                match merged.iter_mut().find(|known| subnet(known) == subnet(&right)) {
-                    Some(known) => *known = right.clone(),
-                    None => merged.push(right.clone()),
+                let merged = subnet(&pools[right]);
+                match chosen.iter_mut().find(|known| subnet(&pools[**known]) == merged) {
+                    Some(known) => *known = right,
+                    None => chosen.push(right),
                 }
             }
         }
+        let merged = chosen.into_iter().map(|index| pools[index].clone()).collect();
         *base = Node::new(Value::List(merged), over.at);
     }
 }

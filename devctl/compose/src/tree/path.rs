@@ -9,6 +9,10 @@ pub(crate) struct Path {
 }
 
 impl Path {
+    pub(crate) fn steps(&self) -> &[String] {
+        &self.steps
+    }
+
     pub(crate) fn push(&mut self, step: &str) {
         self.steps.push(step.to_owned());
     }

@@ -11,19 +11,18 @@ pub(crate) fn build(graph: &Graph, problems: &mut Problems) -> Result<Node, Repo
         graph,
         problems,
         built: 0,
-        aliased: 0,
-        alias_depth: 0,
         open: Vec::new(),
     };
     builder.node(graph.root())
 }
 
+/// How many nodes a document may have once its aliases are expanded.
+const MAX_NODES: usize = 1_000_000;
+
 struct Builder<'a> {
     graph: &'a Graph,
     problems: &'a mut Problems,
     built: usize,
-    aliased: usize,
-    alias_depth: usize,
     /// The collections that are being built: one that is met again refers to itself.
     open: Vec<usize>,
 }
@@ -33,12 +32,7 @@ impl Builder<'_> {
         let raw = self.graph.node(id);
         self.count(raw.at)?;
         match &raw.kind {
-            Kind::Alias(target) => {
-                self.alias_depth += 1;
-                let node = self.node(*target)?;
-                self.alias_depth -= 1;
-                Ok(node)
-            }
+            Kind::Alias(target) => self.node(*target),
             Kind::Scalar { text, plain } => match scalar::resolve(raw.short_tag().as_deref(), text, *plain) {
                 Ok(value) => Ok(Node::new(value, raw.at)),
                 Err(message) => Err(self.problems.fail(Problem::error(message).at(raw.at))),
@@ -96,13 +90,10 @@ impl Builder<'_> {
             let Kind::Map(entries) = &self.graph.node(id).kind else {
                 return Err(self.not_mergeable(*source));
             };
-            let aliased = usize::from(id != *source);
-            self.alias_depth += aliased;
             self.count(self.graph.node(id).at)?;
             self.enter(id)?;
             self.entries(entries, map)?;
             self.open.pop();
-            self.alias_depth -= aliased;
         }
         Ok(())
     }
@@ -148,23 +139,14 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Keeps a small file from becoming a huge tree: above a size, only a share of it may come from aliases.
+    /// Keeps a small file from becoming a huge tree.
     fn count(&mut self, at: Span) -> Result<(), Reported> {
-        const LOW: f64 = 400_000.0;
-        const HIGH: f64 = 4_000_000.0;
         self.built += 1;
-        self.aliased += usize::from(self.alias_depth > 0);
-        if self.aliased <= 100 || self.built <= 1000 {
+        if self.built <= MAX_NODES {
             return Ok(());
         }
-        let (built, aliased) = (self.built as f64, self.aliased as f64);
-        let allowed = 0.99 - 0.89 * ((built - LOW) / (HIGH - LOW)).clamp(0.0, 1.0);
-        if aliased / built <= allowed {
-            return Ok(());
-        }
-        Err(self
-            .problems
-            .fail(Problem::error("nearly all of the document comes from aliases").at(at)))
+        let message = format!("the file has more than {MAX_NODES} nodes once its aliases are expanded");
+        Err(self.problems.fail(Problem::error(message).at(at)))
     }
 }
 
