@@ -64,35 +64,35 @@ struct List {
     services: bool,
 
     /// Names of volumes
-    #[arg(long)]
+    #[arg(long = "volumes", id = "list_volumes")]
     volumes: bool,
 
     /// Names of networks
-    #[arg(long)]
+    #[arg(long = "networks", id = "list_networks")]
     networks: bool,
 
     /// Language models
-    #[arg(long)]
+    #[arg(long = "models", id = "list_models")]
     models: bool,
 
     /// Names of profiles
-    #[arg(long)]
+    #[arg(long = "profiles", id = "list_profiles")]
     profiles: bool,
 
     /// Images
-    #[arg(long)]
+    #[arg(long = "images", id = "list_images")]
     images: bool,
 
     /// Variables, with their defaults
-    #[arg(long)]
+    #[arg(long = "variables", id = "list_variables")]
     variables: bool,
 
     /// The environment that variables are taken from
-    #[arg(long)]
+    #[arg(long = "environment", id = "list_environment")]
     environment: bool,
 
     /// Hashes of services by which Compose knows a change; `*` for all
-    #[arg(long, value_name = "SERVICE,...")]
+    #[arg(long = "hash", id = "list_hash", value_name = "SERVICE,...")]
     hash: Option<String>,
 }
 
