@@ -134,7 +134,11 @@ impl Config {
     fn options(&self, context: &Context) -> LoadOptions {
         let lists = self.list.services || self.list.volumes || self.list.networks || self.list.models;
         LoadOptions {
-            services: if lists || self.list.hash.is_some() { Vec::new() } else { self.services.services.clone() },
+            services: if lists || self.list.hash.is_some() {
+                Vec::new()
+            } else {
+                self.services.services.clone()
+            },
             no_interpolate: self.no_interpolate,
             no_normalize: self.no_normalize,
             no_path_resolution: self.no_path_resolution,
@@ -155,7 +159,11 @@ impl Config {
     }
 
     fn tree(&self, context: &Context, lenient: bool) -> Result<ModelTree, Error> {
-        let options = LoadOptions { no_interpolate: true, no_validation: lenient, ..self.options(context) };
+        let options = LoadOptions {
+            no_interpolate: true,
+            no_validation: lenient,
+            ..self.options(context)
+        };
         devctl_compose::model_tree(&DiskFiles, &options).map_err(|all| invalid(&all))
     }
 
@@ -164,8 +172,14 @@ impl Config {
         let list = &self.list;
         if let Some(wanted) = &list.hash {
             let mut hashes = Vec::new();
-            for name in wanted.split(',').filter(|name| *name != "*" && !project.services.contains_key(*name)) {
-                return Err(Error::usage(format!("there is no service `{name}`"), "`config --services` lists them"));
+            for name in wanted
+                .split(',')
+                .filter(|name| *name != "*" && !project.services.contains_key(*name))
+            {
+                return Err(Error::usage(
+                    format!("there is no service `{name}`"),
+                    "`config --services` lists them",
+                ));
             }
             for service in project.services.values() {
                 if wanted == "*" || wanted.split(',').any(|name| name == service.name) {
@@ -182,20 +196,35 @@ impl Config {
         } else if list.networks {
             lines(project.networks.keys().cloned().collect())
         } else if list.models {
-            lines(project.models.values().filter_map(|model| model.model.clone()).collect())
+            lines(
+                project
+                    .models
+                    .values()
+                    .filter_map(|model| model.model.clone())
+                    .collect(),
+            )
         } else if list.profiles {
-            let mut profiles: Vec<String> = project.all_services().flat_map(|service| service.profiles.clone()).collect();
+            let mut profiles: Vec<String> = project
+                .all_services()
+                .flat_map(|service| service.profiles.clone())
+                .collect();
             profiles.sort();
             profiles.dedup();
             lines(profiles)
         } else if list.images {
             lines(project.images())
         } else if list.environment {
-            let mut all: Vec<String> = project.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let mut all: Vec<String> = project
+                .environment
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
             all.sort();
             lines(all)
         } else if self.shape == Some(Shape::Json) {
-            project.to_json_text().map_err(|error| Error::usage(error.to_string(), "`--format yaml` prints it"))?
+            project
+                .to_json_text()
+                .map_err(|error| Error::usage(error.to_string(), "`--format yaml` prints it"))?
         } else {
             project.to_yaml()
         })
@@ -220,13 +249,28 @@ fn variables(tree: &ModelTree, shape: Option<Shape>) -> Result<String, Error> {
     }
     let head = ["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"].map(str::to_owned);
     let rows = all.into_iter().map(|variable| {
-        [variable.name, variable.required.to_string(), variable.default, variable.presence]
+        [
+            variable.name,
+            variable.required.to_string(),
+            variable.default,
+            variable.presence,
+        ]
     });
     let rows: Vec<[String; 4]> = std::iter::once(head).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default() + 3;
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or_default()
+            + 3
+    };
     let widths: [usize; 3] = std::array::from_fn(width);
     let line = |row: &[String; 4]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect::<String>();
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect::<String>();
         format!("{cells}{}", row[3]).trim_end().to_owned()
     };
     Ok(lines(rows.iter().map(line).collect()))
@@ -237,5 +281,8 @@ fn lines(all: Vec<String>) -> String {
 }
 
 fn invalid(problems: &Diagnostics) -> Error {
-    ProjectError::Invalid { diagnostics: problems.iter().map(ToString::to_string).collect() }.into()
+    ProjectError::Invalid {
+        diagnostics: problems.iter().map(ToString::to_string).collect(),
+    }
+    .into()
 }
