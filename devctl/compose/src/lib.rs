@@ -1,4 +1,72 @@
 //! Loads Compose files into a typed project, with the meaning that Docker Compose gives them.
+//!
+//! The whole Compose specification: interpolation, `.env` and `env_file`, several files merged by the rules of each
+//! attribute, `!reset` and `!override`, anchors, `extends`, `include`, profiles, short and long forms, everything that is
+//! implied. What Docker Compose 5 accepts is accepted and means the same, down to the JSON that `docker compose config`
+//! prints; what it refuses is refused. Every problem of a project is reported at once, with file, line and column.
+//!
+//! The crate is pure: files come from a [`Files`], everything else from [`LoadOptions`]. It reads no disk, no environment
+//! and no clock, so a daemon can load a project on behalf of any client, and an editor can load one that was never saved.
+//!
+//! # Example
+//!
+//! ```
+//! use devctl_compose::{LoadOptions, MemoryFiles, load};
+//!
+//! let files = MemoryFiles::new()
+//!     .with("/shop/compose.yaml", "services: {web: {image: 'shop:${TAG:-latest}', ports: ['8080:80']}}")
+//!     .with("/shop/.env", "TAG=v2");
+//! let options = LoadOptions { working_dir: "/shop".into(), ..LoadOptions::default() };
+//! let project = load(&files, &options)?.project;
+//!
+//! let web = &project.services["web"];
+//! assert_eq!(web.image.as_deref(), Some("shop:v2"));
+//! assert_eq!(web.ports[0].target, 80);
+//! assert_eq!(project.networks["default"].name.as_deref(), Some("shop_default"));
+//! # Ok::<(), devctl_compose::Diagnostics>(())
+//! ```
+//!
+//! What is wrong is shown as a person finds it:
+//!
+//! ```
+//! # use devctl_compose::{LoadOptions, MemoryFiles, load};
+//! let files = MemoryFiles::new().with("/shop/compose.yaml", "services:\n  web:\n    imgae: shop\n");
+//! let options = LoadOptions { working_dir: "/shop".into(), ..LoadOptions::default() };
+//! let problems = load(&files, &options).unwrap_err();
+//! assert_eq!(
+//!     problems.to_string(),
+//!     "error: `services.web` has no attribute `imgae`
+//!  --> compose.yaml:3:5
+//!   |
+//! 3 |     imgae: shop
+//!   |     ^^^^^
+//! help: did you mean `image`?"
+//! );
+//! ```
+//!
+//! # The way of a file
+//!
+//! text → graph of nodes → `!reset` and `!override` taken out → tree with spans → interpolation → `include` →
+//! `extends` → merge over the files before → check against the table of the specification → long forms → defaults →
+//! rules between attributes → paths → what is implied → [`model::Project`] → profiles → references → environment files.
+//!
+//! # Bounds
+//!
+//! A file has at most 64 MiB, 100,000 nodes (Compose's own limit), 1,000,000 nodes once aliases are expanded, and 256
+//! levels of nesting; files include each other at most 64 deep; variables are nested at most 64 deep. What goes beyond is
+//! an error that names the bound.
+//!
+//! # Known divergences from Docker Compose 5.6
+//!
+//! * `include`, `extends` and `-f` from Git repositories and OCI artifacts are refused: nothing is fetched.
+//! * A target port above 65535 is refused; Compose accepts any integer and fails later.
+//! * A negative duration is refused; Compose prints it.
+//! * Nesting deeper than 256 levels is refused; Compose goes to 10,000.
+//! * In YAML output, a timestamp below an `x-` attribute stands in quotes, and an empty list that normalisation leaves
+//!   behind under `--no-interpolate` is `null`. JSON is the same.
+//! * Lists that Compose prints in random order (`--services`, `--images`, SSH keys) have a fixed one.
+//! * A project without a name that Compose can make one of, in a directory without letters or digits, is refused with
+//!   another message.
 
 mod canonical;
 mod check;
