@@ -179,10 +179,8 @@ impl Config {
         let list = &self.list;
         if let Some(wanted) = &list.hash {
             let mut hashes = Vec::new();
-            for name in wanted
-                .split(',')
-                .filter(|name| *name != "*" && !project.services.contains_key(*name))
-            {
+            let mut names = wanted.split(',');
+            if let Some(name) = names.find(|name| *name != "*" && !project.services.contains_key(*name)) {
                 return Err(Error::usage(
                     format!("there is no service `{name}`"),
                     "`config --services` lists them",

@@ -45,7 +45,7 @@ pub(crate) fn run(context: &Context, services: &[String], as_json: bool) -> Resu
         }
         Ok(nodes)
     })?;
-    let wanted = |node: &&ResolvedNode| services.is_empty() || services.iter().any(|name| *name == node.node);
+    let wanted = |node: &&ResolvedNode| services.is_empty() || services.contains(&node.node);
     let mut out = io::stdout().lock();
     for node in nodes.iter().filter(wanted) {
         match as_json {
