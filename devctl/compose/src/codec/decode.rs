@@ -93,6 +93,23 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Whether any scalar is printed as a text, here, where a list or mapping elsewhere takes texts and integers only.
+    pub(crate) fn prints_scalars(&self) -> bool {
+        self.path
+            .steps()
+            .iter()
+            .any(|step| step == "expose" || step == "options")
+    }
+
+    /// Whether a mapping, here, takes texts and integers only, where others print any scalar as a text.
+    fn takes_strings_only(&self) -> bool {
+        match self.path.steps() {
+            [.., last] if last == "storage_opt" => true,
+            [kind, _, last] => (kind == "secrets" || kind == "configs") && last == "driver_opts",
+            _ => false,
+        }
+    }
+
     /// Does something one step further down.
     pub(crate) fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push(step);
@@ -180,7 +197,7 @@ impl<T: Decode> Decode for Option<T> {
         if node.is_null() {
             Some(None)
         } else {
-            T::decode(node, cx).map(Some)
+            T::decode_value(node, cx).map(Some)
         }
     }
 
@@ -228,11 +245,15 @@ impl<T: Decode + Default> Decode for IndexMap<String, T> {
             Value::Map(map) => {
                 let mut read = IndexMap::with_capacity(map.len());
                 let keeps = cx.keeps_extensions();
+                let strict = cx.takes_strings_only();
                 for (key, entry) in map.iter().filter(|(key, _)| keeps || !key.starts_with("x-")) {
                     let value = if entry.node.is_null() {
                         Some(T::default())
                     } else {
-                        cx.within(key, |cx| T::decode_value(&entry.node, cx))
+                        cx.within(key, |cx| match strict {
+                            true => T::decode(&entry.node, cx),
+                            false => T::decode_value(&entry.node, cx),
+                        })
                     };
                     read.extend(value.map(|value| (key.clone(), value)));
                 }

@@ -15,13 +15,24 @@ impl Decode for String {
     const IS_TEXT: bool = true;
 
     fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
-        match node.scalar_text() {
-            Some(text) => Some(text),
-            None => {
+        match &node.value {
+            Value::Text(text) => Some(text.clone()),
+            // Go's conversion makes texts of integers, and of no other kind.
+            Value::Int(value) => Some(value.to_string()),
+            _ if cx.prints_scalars() => Self::decode_value(node, cx),
+            _ => {
                 cx.wrong(node, "a string");
                 None
             }
         }
+    }
+
+    fn decode_value(node: &Node, cx: &mut Decoder) -> Option<Self> {
+        let text = node.scalar_text();
+        if text.is_none() {
+            cx.wrong(node, "a string");
+        }
+        text
     }
 
     fn is_absent(&self) -> bool {

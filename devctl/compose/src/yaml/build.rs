@@ -39,7 +39,11 @@ impl Builder<'_> {
             },
             Kind::List(items) => {
                 self.enter(id)?;
-                let list = items.iter().map(|item| self.node(*item)).collect::<Result<_, _>>()?;
+                let values: Vec<usize> = items.iter().copied().filter(|item| !self.is_merge_key(*item)).collect();
+                let list = values
+                    .into_iter()
+                    .map(|item| self.node(item))
+                    .collect::<Result<_, _>>()?;
                 self.open.pop();
                 Ok(Node::new(Value::List(list), raw.at))
             }
@@ -61,7 +65,7 @@ impl Builder<'_> {
                 Key::Merge => merge = Some(*value),
                 Key::Name(name) => {
                     let key = raw.at;
-                    if !map.contains_key(&name) {
+                    if !map.contains_key(&name) && !self.is_merge_key(*value) {
                         let node = self.node(*value)?;
                         map.insert(name, Entry { key, node });
                     }
@@ -96,6 +100,12 @@ impl Builder<'_> {
             self.open.pop();
         }
         Ok(())
+    }
+
+    /// `<<` as a value is nothing: go-yaml leaves it out.
+    fn is_merge_key(&self, id: usize) -> bool {
+        let node = self.graph.node(self.graph.target(id));
+        node.tag.is_none() && matches!(&node.kind, Kind::Scalar { text, plain: true } if text == "<<")
     }
 
     fn not_mergeable(&mut self, id: usize) -> Reported {

@@ -115,6 +115,9 @@ pub(crate) fn parse(text: &str, source: u32, problems: &mut Problems) -> Result<
                 ..
             } => {
                 let plain = style == ScalarStyle::Plain;
+                if style == ScalarStyle::DoubleQuoted {
+                    reader.check_escapes(text, at)?;
+                }
                 let id = reader.add(Kind::Scalar { text: value, plain }, tag, at);
                 reader.anchor(anchor, id);
                 reader.attach(id);
@@ -200,6 +203,19 @@ impl Reader<'_> {
         if let Some((id, _)) = self.open.pop() {
             self.graph.nodes[id].at.end = at.end;
         }
+    }
+
+    /// go-yaml knows every escape but `\/`.
+    fn check_escapes(&mut self, text: &str, at: Span) -> Result<(), Reported> {
+        let raw = text.get(at.start as usize..at.end as usize).unwrap_or_default();
+        let mut bytes = raw.bytes();
+        while let Some(byte) = bytes.next() {
+            if byte == b'\\' && bytes.next() == Some(b'/') {
+                let problem = Problem::error("`\\/` is no escape that Docker Compose knows").at(at);
+                return Err(self.problems.fail(problem.help("write `/`")));
+            }
+        }
+        Ok(())
     }
 
     fn alias(&mut self, anchor: &str, at: Span) -> Result<(), Reported> {

@@ -76,7 +76,12 @@ pub(crate) fn resolve(graph: &mut Graph, problems: &mut Problems) -> Result<Rese
         visits: 0,
     };
     let root = resolver.graph.root();
-    resolver.resolve(root)?;
+    if !resolver.resolve(root)? {
+        let at = resolver.graph.node(root).at;
+        return Err(resolver
+            .problems
+            .fail(Problem::error("a whole file cannot be reset").at(at)));
+    }
     let mut paths = resolver.paths;
     let promoted: Vec<_> = paths.iter().filter_map(|path| promote(path)).collect();
     paths.extend(promoted);
