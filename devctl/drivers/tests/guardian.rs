@@ -155,6 +155,12 @@ fn a_killed_daemon_leaves_nothing() {
     let mut graph = start();
     let guardian = i32::try_from(graph.guardian.id()).unwrap();
     assert!(graph.members.iter().all(|id| id.is_alive()));
+    // What the guardian blocks for itself must not reach those below: they could not be asked to end.
+    for id in graph.members.iter().chain([&graph.daemon]) {
+        let status = fs::read_to_string(format!("/proc/{}/status", id.pid)).unwrap();
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+        assert_eq!(blocked.trim(), "0000000000000000", "{id:?}");
+    }
     // Orphans that have ended already are the guardian's to reap; the daemon's own are not.
     let reaped = || {
         proc::table()

@@ -52,13 +52,8 @@ pub struct Daemon {
 /// Where the daemon could not be started.
 pub fn run(daemon: &Daemon) -> io::Result<ExitCode> {
     become_reaper()?;
-    let mut wanted = SigSet::empty();
-    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        wanted.add(signal);
-    }
-    // Blocked before the daemon starts, so that its end cannot be missed; std gives children an empty mask.
-    wanted.thread_block()?;
-    let signals = SignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    // A mask is inherited: whatever is blocked here now, the daemon and all its services could never be asked to end with.
+    SigSet::empty().thread_set_mask()?;
     let (alive, _held) = io::pipe()?;
     let mut command = Command::new(&daemon.program);
     command
@@ -73,6 +68,13 @@ pub fn run(daemon: &Daemon) -> io::Result<ExitCode> {
     let child = command.process_group(0).spawn()?;
     // Our copy of the reading end goes with it: the daemon alone has one.
     drop(command);
+    let mut wanted = SigSet::empty();
+    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        wanted.add(signal);
+    }
+    // Only now, when the daemon has its own mask. If it has ended meanwhile, the first look below finds it.
+    wanted.thread_block()?;
+    let signals = SignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let pid = Pid::from_raw(child.id().cast_signed());
     let code = loop {
         if let Some(status) = reap(Some(pid)) {
