@@ -4,6 +4,11 @@
 //! `UPDATE=1 cargo test -p devctl-compose --test projects` writes it.
 
 #![expect(clippy::disallowed_methods, reason = "the loader does no IO: its caller, here, does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of a test say what they expect by panicking"
+)]
 
 use std::fs;
 use std::io;
