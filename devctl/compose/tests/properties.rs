@@ -67,7 +67,7 @@ fn service() -> impl Strategy<Value = String> {
             text += &format!("  {name}:\n    image: image\n");
             let mut known: Vec<String> = Vec::new();
             for attribute in attributes {
-                let key = attribute.split(':').next().unwrap().to_owned();
+                let key = attribute.split(':').next().unwrap_or_default().to_owned();
                 if !known.contains(&key) {
                     known.push(key);
                     text += &format!("    {attribute}\n");
