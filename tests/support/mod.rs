@@ -120,7 +120,9 @@ impl Project {
         let node = nodes
             .iter()
             .find(|node| node["Service"] == name || node["Name"] == name);
-        node.cloned().unwrap_or_else(|| panic!("no node `{name}` in {nodes:?}"))
+        node.cloned()
+            .ok_or_else(|| format!("no node `{name}` in {nodes:?}"))
+            .expect("the node")
     }
 
     /// The main process of a node.
@@ -129,7 +131,8 @@ impl Project {
         node["PID"]
             .as_i64()
             .or_else(|| node["Pid"].as_i64())
-            .unwrap_or_else(|| panic!("no process in {node}"))
+            .ok_or_else(|| format!("no process in {node}"))
+            .expect("the process")
     }
 
     /// Every process that belongs to the project: started with its directory or its home in the environment or command line.

@@ -3,6 +3,11 @@
 //! `expected.json` comes from Docker Compose (`fixtures/projects/conformance --expect`), `expected.txt` from here:
 //! `UPDATE=1 cargo test -p devctl-compose --test projects` writes it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what it expects by panicking"
+)]
 #![expect(clippy::disallowed_methods, reason = "the loader does no IO: its caller, here, does")]
 #![expect(
     clippy::unwrap_used,

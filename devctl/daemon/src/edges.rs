@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use devctl_edge::{Edge, EdgeId, Edges, Fault, FaultKind, Filter, Followed, Outcome, Record, har};
+use devctl_edge::{AmqpWhat, Edge, EdgeId, Edges, Fault, FaultKind, Filter, Followed, Outcome, Record, har};
 use devctl_wire::v1;
 use tonic::Status;
 
@@ -223,7 +223,7 @@ pub(crate) fn record_of(record: &Record) -> v1::TrafficRecord {
             );
             ("connection", text, matches!(connection.outcome, Outcome::Failed { .. }))
         }
-        Record::Amqp(event) => ("amqp", format!("{:?}", event.what), false),
+        Record::Amqp(event) => ("amqp", amqp(&event.what), false),
     };
     let entry = match record {
         Record::Exchange(_) => har(std::iter::once(record))["log"]["entries"][0].to_string(),
@@ -237,6 +237,88 @@ pub(crate) fn record_of(record: &Record) -> v1::TrafficRecord {
         json: serde_json::to_string(record).unwrap_or_default(),
         har: entry,
         failed,
+    }
+}
+
+/// One AMQP event as a line.
+fn amqp(what: &AmqpWhat) -> String {
+    let settled = |settles: &[devctl_edge::Settled]| {
+        let names: Vec<String> = settles
+            .iter()
+            .map(|one| format!("{} {}", one.exchange, one.routing_key))
+            .collect();
+        names.join(", ")
+    };
+    match what {
+        AmqpWhat::Publish {
+            exchange,
+            routing_key,
+            message,
+            ..
+        } => {
+            format!("publish {exchange} {routing_key}, {} bytes", message.body.size)
+        }
+        AmqpWhat::Deliver {
+            queue,
+            exchange,
+            routing_key,
+            redelivered,
+            message,
+            ..
+        } => {
+            let queue = queue.as_deref().unwrap_or("?");
+            let again = if *redelivered { ", again" } else { "" };
+            format!(
+                "deliver {exchange} {routing_key} from {queue}, {} bytes{again}",
+                message.body.size
+            )
+        }
+        AmqpWhat::GetOk {
+            queue,
+            exchange,
+            routing_key,
+            message,
+            ..
+        } => {
+            let queue = queue.as_deref().unwrap_or("?");
+            format!("get {exchange} {routing_key} from {queue}, {} bytes", message.body.size)
+        }
+        AmqpWhat::Return {
+            code,
+            text,
+            exchange,
+            routing_key,
+            ..
+        } => format!("return {exchange} {routing_key}: {code} {text}"),
+        AmqpWhat::Ack { settles, .. } => format!("ack {}", settled(settles)),
+        AmqpWhat::Nack { settles, requeue, .. } => {
+            format!(
+                "nack {}{}",
+                settled(settles),
+                if *requeue { ", to be delivered again" } else { "" }
+            )
+        }
+        AmqpWhat::Reject { settles, requeue, .. } => {
+            format!(
+                "reject {}{}",
+                settled(settles),
+                if *requeue { ", to be delivered again" } else { "" }
+            )
+        }
+        AmqpWhat::DeclareExchange { exchange, kind } => format!("declare {kind} exchange {exchange}"),
+        AmqpWhat::Queue {
+            queue,
+            messages,
+            consumers,
+        } => format!("queue {queue}: {messages} messages, {consumers} consumers"),
+        AmqpWhat::Bind {
+            queue,
+            exchange,
+            routing_key,
+        } => format!("bind {queue} to {exchange} {routing_key}"),
+        AmqpWhat::Consume { queue, .. } => format!("consume {queue}"),
+        AmqpWhat::Cancel { consumer_tag } => format!("cancel {consumer_tag}"),
+        AmqpWhat::Close { code, text } => format!("close: {code} {text}"),
     }
 }
 

@@ -244,10 +244,8 @@ fn speaks_http(published: Option<&Published>, port: u16) -> bool {
 /// What a node is told, its secrets hidden.
 pub(crate) fn resolve(spec: &NodeSpec) -> v1::Resolved {
     let hide = |value: &str| {
-        spec.secrets
-            .iter()
-            .filter(|secret| secret.len() >= 4)
-            .fold(value.to_owned(), |value, secret| value.replace(secret, "***"))
+        let secrets = spec.secrets.iter().filter(|secret| secret.len() >= 4);
+        without_passwords(&secrets.fold(value.to_owned(), |value, secret| value.replace(secret, "***")))
     };
     let (env, command, directory) = match &spec.what {
         What::Process(plan) => {
@@ -278,5 +276,43 @@ pub(crate) fn resolve(spec: &NodeSpec) -> v1::Resolved {
                 told: hide(&rewrite.told),
             })
             .collect(),
+    }
+}
+
+/// `postgres://billing:***@host`: what stands between a URL's user and its host is nobody's business (RFC 3986, 3.2.1).
+fn without_passwords(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let end = after.find(|c: char| "/?#, \"'".contains(c)).unwrap_or(after.len());
+        let (authority, more) = after.split_at(end);
+        match authority
+            .rsplit_once('@')
+            .map(|(user, host)| (user.split_once(':'), host))
+        {
+            Some((Some((name, _)), host)) => shown.push_str(&format!("{name}:***@{host}")),
+            _ => shown.push_str(authority),
+        }
+        rest = more;
+    }
+    shown.push_str(rest);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_urls_password_is_not_shown() {
+        let shown = without_passwords("postgres://billing:pa:ss@127.0.0.1:5432/x");
+        assert_eq!(shown, "postgres://billing:***@127.0.0.1:5432/x");
+        assert_eq!(
+            without_passwords("http://a:8080,http://u:p@b/"),
+            "http://a:8080,http://u:***@b/"
+        );
+        assert_eq!(without_passwords("a:b@c"), "a:b@c");
     }
 }

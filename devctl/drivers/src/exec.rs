@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::log::{RunLog, Stream};
 use crate::process::pump::Pump;
-use crate::process::{Exit, Process, ProcessSpec, SpawnError, start};
+use crate::process::{Exit, Process, ProcessSpec, SpawnError, Stdin, start};
 
 /// How much of the output is kept: the first and the last bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,11 @@ impl Outcome {
 /// Where it could not be started. A command that fails or takes too long is an [`Outcome`].
 pub async fn run(spec: &ProcessSpec, timeout: Option<Duration>, keep: Keep) -> Result<Outcome, SpawnError> {
     let began = Instant::now();
+    // A spec may be a server's own, lent for a command in its context: nobody would feed or end a pipe here.
+    let spec = &ProcessSpec {
+        stdin: Stdin::Null,
+        ..spec.clone()
+    };
     let (pipe, writer) = start::pipe(spec)?;
     let second = writer.try_clone().map_err(|source| SpawnError::Kernel {
         program: spec.program.clone(),
@@ -82,6 +87,10 @@ pub async fn stream(
     mut on_line: impl FnMut(Stream, &str) + Send,
 ) -> Result<Outcome, SpawnError> {
     let began = Instant::now();
+    let spec = &ProcessSpec {
+        stdin: Stdin::Null,
+        ..spec.clone()
+    };
     let (stdout, stdout_writer) = start::pipe(spec)?;
     let (stderr, stderr_writer) = start::pipe(spec)?;
     let started = start::start(spec, stdout_writer, stderr_writer)?;

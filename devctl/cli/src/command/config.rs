@@ -51,6 +51,10 @@ pub(crate) struct Config {
     #[arg(long)]
     no_env_resolution: bool,
 
+    /// Print what each service would be told: addresses in place of names, secrets hidden
+    #[arg(long, conflicts_with_all = ["no_interpolate", "output"])]
+    resolved: bool,
+
     #[command(flatten)]
     list: List,
 }
@@ -64,35 +68,35 @@ struct List {
     services: bool,
 
     /// Names of volumes
-    #[arg(long)]
+    #[arg(long = "volumes", id = "list_volumes")]
     volumes: bool,
 
     /// Names of networks
-    #[arg(long)]
+    #[arg(long = "networks", id = "list_networks")]
     networks: bool,
 
     /// Language models
-    #[arg(long)]
+    #[arg(long = "models", id = "list_models")]
     models: bool,
 
     /// Names of profiles
-    #[arg(long)]
+    #[arg(long = "profiles", id = "list_profiles")]
     profiles: bool,
 
     /// Images
-    #[arg(long)]
+    #[arg(long = "images", id = "list_images")]
     images: bool,
 
     /// Variables, with their defaults
-    #[arg(long)]
+    #[arg(long = "variables", id = "list_variables")]
     variables: bool,
 
     /// The environment that variables are taken from
-    #[arg(long)]
+    #[arg(long = "environment", id = "list_environment")]
     environment: bool,
 
     /// Hashes of services by which Compose knows a change; `*` for all
-    #[arg(long, value_name = "SERVICE,...")]
+    #[arg(long = "hash", id = "list_hash", value_name = "SERVICE,...")]
     hash: Option<String>,
 }
 
@@ -105,6 +109,9 @@ enum Shape {
 impl Config {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
+        if self.resolved {
+            return super::resolved::run(context, &self.services.services, self.shape == Some(Shape::Json));
+        }
         let text = if self.list.variables {
             variables(&self.tree(context, true)?, self.shape)?
         } else if self.no_interpolate {
@@ -172,10 +179,8 @@ impl Config {
         let list = &self.list;
         if let Some(wanted) = &list.hash {
             let mut hashes = Vec::new();
-            for name in wanted
-                .split(',')
-                .filter(|name| *name != "*" && !project.services.contains_key(*name))
-            {
+            let mut names = wanted.split(',');
+            if let Some(name) = names.find(|name| *name != "*" && !project.services.contains_key(*name)) {
                 return Err(Error::usage(
                     format!("there is no service `{name}`"),
                     "`config --services` lists them",

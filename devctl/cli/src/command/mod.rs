@@ -16,6 +16,7 @@ pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod port;
 pub(crate) mod ps;
+pub(crate) mod resolved;
 pub(crate) mod restart;
 pub(crate) mod schema;
 pub(crate) mod start;

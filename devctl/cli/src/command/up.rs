@@ -65,10 +65,6 @@ pub(crate) struct Up {
     #[arg(long)]
     dry_run: bool,
 
-    /// Begin with new anonymous volumes
-    #[arg(short = 'V', long)]
-    renew_anon_volumes: bool,
-
     /// Number of replicas of a service; may be given several times
     #[arg(long, value_name = "SERVICE=NUM", value_parser = scale)]
     scale: Vec<(String, u32)>,
@@ -189,7 +185,6 @@ impl Up {
             dry_run: self.dry_run,
             no_start: self.no_start,
             scale: self.scale.iter().cloned().collect::<HashMap<_, _>>(),
-            renew_volumes: self.renew_anon_volumes,
             stub: self.stub.clone(),
         }
     }

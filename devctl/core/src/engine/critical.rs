@@ -51,7 +51,7 @@ pub struct CriticalPath {
     /// All of it.
     pub total: Duration,
     /// What is in no link: planning, scheduling, starting processes, and seeing readiness later than it came (counted
-    /// in full from the last failed test on, though it came somewhere in between).
+    /// in full from the last failed test to the next one, though it came somewhere in between).
     pub own: Duration,
 }
 
@@ -122,10 +122,11 @@ fn finished(node: &Node) -> Option<Time> {
     node.completed.or_else(|| node.run.as_ref().and_then(|run| run.ready))
 }
 
-/// How much later than it came readiness was seen, at most.
+/// How much later than it came readiness was seen, at most: from the last failed test to the beginning of the one that passed. A
+/// test that is under way waits for the node, not for devctl.
 fn lateness(run: &Run, until: Time) -> Duration {
-    match run.health.last_failure {
-        Some(at) if run.ready == Some(until) && at < until => until - at,
+    match (run.health.last_failure, run.health.sent) {
+        (Some(failed), Some(sent)) if run.ready == Some(until) && failed < sent && sent <= until => sent - failed,
         _ => Duration::ZERO,
     }
 }

@@ -29,6 +29,7 @@ impl State {
             let Some(test) = node.plan.health else { continue };
             for run in node.run.iter_mut().chain(&mut node.next) {
                 if run.health.next.take_if(|at| *at <= now).is_some() {
+                    run.health.sent = Some(now);
                     out.push(Effect::Probe {
                         node: id.clone(),
                         run: run.number,

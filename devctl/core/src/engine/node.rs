@@ -158,6 +158,8 @@ pub struct Health {
     pub output: String,
     /// When the last failed test ended: readiness came no earlier.
     pub last_failure: Option<Time>,
+    /// When the last test was sent.
+    pub sent: Option<Time>,
 }
 
 /// What the tests say.

@@ -303,6 +303,7 @@ fn new_run(node: &Node, number: u64, gate: Gate, now: Time) -> Run {
             next: None,
             output: String::new(),
             last_failure: None,
+            sent: None,
         },
     }
 }

@@ -52,7 +52,12 @@ impl Preparer {
     ) -> Result<UpCommand, v1::Outcome> {
         let source = request.source.clone().unwrap_or_default();
         let loaded = project::load(&source).await?;
-        let project = loaded.project;
+        let mut project = loaded.project;
+        for (service, count) in &request.scale {
+            if let Some(service) = project.services.get_mut(service) {
+                service.scale = Some(i64::from(*count));
+            }
+        }
         project::check_names(&project, request.services.iter().chain(&request.stub))?;
 
         let caller: Arc<IndexMap<String, String>> = Arc::new(source.environment.clone().into_iter().collect());

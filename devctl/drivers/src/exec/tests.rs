@@ -41,6 +41,18 @@ async fn long_output_keeps_its_beginning_and_its_end() {
     );
 }
 
+#[tokio::test]
+async fn standard_input_is_at_its_end_even_with_the_spec_of_a_server_that_has_a_pipe() {
+    let spec = ProcessSpec {
+        stdin: Stdin::Pipe,
+        ..shell("cat; echo done")
+    };
+    let outcome = run(&spec, Some(Duration::from_secs(20)), Keep::default())
+        .await
+        .unwrap();
+    assert_eq!((outcome.success(), outcome.output.as_str()), (true, "done\n"));
+}
+
 /// A tree that would outlive its first process: it tells the pid of its last.
 const TREE: &str = "setsid sh -c 'echo $$; exec sleep 1000' & wait";
 

@@ -82,6 +82,9 @@ impl RunLog {
         let mut sink = self.sink(stream);
         sink.push(text);
         sink.finish();
+        if let (true, Some(writer)) = (text.is_empty(), &self.writer) {
+            writer.store(stream, b"", false);
+        }
     }
 
     /// Takes what a process writes, in pieces of any size, and stores it line by line.

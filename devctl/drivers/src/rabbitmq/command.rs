@@ -7,11 +7,23 @@ use indexmap::IndexMap;
 use super::config::{Settings, erlang_string};
 use super::files::Layout;
 use super::{Installation, NODE, RabbitError, RabbitSpec};
-use crate::process::{ProcessSpec, RUN_VARIABLE};
+use crate::process::{ProcessSpec, RUN_VARIABLE, Stdin};
 use crate::user::UserId;
 
 /// More schedulers than that bring a development broker nothing but memory and wake-ups.
 const MOST_SCHEDULERS: usize = 4;
+
+/// Stops in order when standard input ends: RabbitMQ's own way on SIGTERM idles for a second after its work is done. A broker that is still
+/// booting has nothing to put in order. So the death of the daemon ends it as well.
+const ON_END_OF_INPUT: &str = "spawn(fun() -> \
+    Input = open_port({fd,0,0}, [in,eof,binary]), \
+    receive {Input,eof} -> \
+        case catch rabbit:is_running() of true -> QUIET catch rabbit:stop(); _ -> ok end, \
+        erlang:halt(0, [{flush,false}]) \
+    end end).";
+/// The management plugin's event handler asks its own process for an answer while that is shut down, and waits five seconds for it; without
+/// the process there is nothing to wait for. Its supervisor would report that at length.
+const QUIET_EVENTS: &str = "logger:set_primary_config(level, critical), catch exit(whereis(rabbit_event), kill),";
 
 /// What the commands are made from.
 pub(super) struct Command<'a> {
@@ -28,6 +40,13 @@ impl Command<'_> {
         // Whatever the list says, the boot goes on: it is no more than a head start.
         let head_start =
             format!("case file:consult({modules}) of {{ok,[L]}} -> catch code:ensure_modules_loaded(L); _ -> ok end.");
+        let on_end_of_input = ON_END_OF_INPUT.replace(
+            "QUIET",
+            match self.spec.management {
+                Some(_) => QUIET_EVENTS,
+                None => "",
+            },
+        );
         let cores = std::thread::available_parallelism()
             .map_or(1, usize::from)
             .min(MOST_SCHEDULERS);
@@ -39,6 +58,8 @@ impl Command<'_> {
             "start_sasl",
             "-eval",
             &head_start,
+            "-eval",
+            &on_end_of_input,
             "-s",
             "rabbit",
             "boot",
@@ -72,7 +93,11 @@ impl Command<'_> {
             env.insert(name.into(), value.clone());
         }
         env.extend(self.settings.env.iter().cloned());
-        Ok(self.process(self.installation.erl.display().to_string(), args, env))
+        let broker = self.process(self.installation.erl.display().to_string(), args, env);
+        Ok(ProcessSpec {
+            stdin: Stdin::Pipe,
+            ..broker
+        })
     }
 
     pub(super) fn epmd(&self) -> ProcessSpec {

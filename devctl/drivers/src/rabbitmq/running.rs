@@ -4,7 +4,6 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use tokio::net::TcpStream;
 
 use super::{Prepared, RabbitError};
@@ -64,7 +63,12 @@ impl Running {
 
     /// Shuts the broker down in order, for `grace` at most, then ends the port mapper and whatever is left.
     pub async fn stop(&self, grace: Duration) -> Exit {
-        let exit = self.broker.stop(Signal::SIGTERM, grace).await;
+        // The end of its input is what asks it to stop.
+        drop(self.broker.take_stdin());
+        // Whether it ended in time or not, nothing of it stays.
+        let _ = tokio::time::timeout(grace, self.broker.wait()).await;
+        self.broker.kill_tree();
+        let exit = self.broker.wait().await;
         self.epmd.kill_tree();
         self.epmd.wait().await;
         exit

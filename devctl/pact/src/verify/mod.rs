@@ -1,7 +1,7 @@
 //! Replays promises at a real provider.
 //!
 //! [`http`] is the fast loop: one kept-alive client per provider, each interaction sent once and matched by the pact
-//! crates directly, so the time grows with the interactions and no faster. [`reference`] hands the same contract to
+//! crates directly, so the time grows with the interactions and no faster. [`mod@reference`] hands the same contract to
 //! `pact_verifier`. Both ask the same [`States`] and give the same [`Checked`].
 
 pub mod http;
