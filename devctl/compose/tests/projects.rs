@@ -9,12 +9,6 @@
     reason = "a test says what it expects by panicking"
 )]
 #![expect(clippy::disallowed_methods, reason = "the loader does no IO: its caller, here, does")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of a test say what they expect by panicking"
-)]
-
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
