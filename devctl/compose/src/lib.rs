@@ -64,9 +64,8 @@
 //! * Nesting deeper than 256 levels is refused; Compose goes to 10,000.
 //! * In YAML output, a timestamp below an `x-` attribute stands in quotes, and an empty list that normalisation leaves
 //!   behind under `--no-interpolate` is `null`. JSON is the same.
+//! * A document that begins with the end marker `...` is refused; go-yaml skips it.
 //! * Lists that Compose prints in random order (`--services`, `--images`, SSH keys) have a fixed one.
-//! * A project without a name that Compose can make one of, in a directory without letters or digits, is refused with
-//!   another message.
 
 mod canonical;
 mod check;

@@ -9,7 +9,6 @@
     reason = "a test says what it expects by panicking"
 )]
 #![expect(clippy::disallowed_methods, reason = "the loader does no IO: its caller, here, does")]
-
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -239,6 +239,9 @@ impl Config {
 /// As a table, or as data.
 fn variables(tree: &ModelTree, shape: Option<Shape>) -> Result<String, Error> {
     let all = tree.variables();
+    if shape == Some(Shape::Yaml) {
+        return Ok(tree.variables_to_yaml());
+    }
     if shape == Some(Shape::Json) {
         let entry = |variable: devctl_compose::Variable| {
             let value = serde_json::json!({
@@ -250,7 +253,7 @@ fn variables(tree: &ModelTree, shape: Option<Shape>) -> Result<String, Error> {
             (variable.name, value)
         };
         let all: serde_json::Map<_, _> = all.into_iter().map(entry).collect();
-        return Ok(serde_json::to_string(&all).map_err(io::Error::other)? + "\n");
+        return Ok(serde_json::to_string_pretty(&all).map_err(io::Error::other)? + "\n");
     }
     let head = ["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"].map(str::to_owned);
     let rows = all.into_iter().map(|variable| {
@@ -262,14 +265,11 @@ fn variables(tree: &ModelTree, shape: Option<Shape>) -> Result<String, Error> {
         ]
     });
     let rows: Vec<[String; 4]> = std::iter::once(head).chain(rows).collect();
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or_default()
-            + 3
-    };
-    let widths: [usize; 3] = std::array::from_fn(width);
+    // At least twenty columns wide, as Docker Compose has it.
+    let widths: [usize; 3] = std::array::from_fn(|column| {
+        let longest = rows.iter().map(|row| row[column].chars().count()).max();
+        (longest.unwrap_or_default() + 3).max(20)
+    });
     let line = |row: &[String; 4]| {
         let cells = row
             .iter()

@@ -38,3 +38,20 @@ pub(crate) fn tree_entries(extensions: &crate::model::Extensions) -> Vec<(std::b
         _ => Vec::new(),
     }
 }
+
+/// Variables as YAML text.
+pub(crate) fn variables_as_yaml(all: &[crate::interpolate::template::Variable]) -> String {
+    let text = |text: &str| Document::Text(text.to_owned());
+    let entry = |variable: &crate::interpolate::template::Variable| {
+        let attributes = vec![
+            ("name".into(), text(&variable.name)),
+            ("defaultvalue".into(), text(&variable.default)),
+            ("presencevalue".into(), text(&variable.presence)),
+            ("required".into(), Document::Bool(variable.required)),
+        ];
+        (variable.name.clone().into(), Document::Map(attributes))
+    };
+    Document::Map(all.iter().map(entry).collect())
+        .sorted(Format::Yaml)
+        .to_yaml()
+}

@@ -84,6 +84,11 @@ impl ModelTree {
         variables::of(&self.root)
     }
 
+    /// The variables as `config --variables --format yaml` prints them.
+    pub fn variables_to_yaml(&self) -> String {
+        crate::codec::variables_as_yaml(&self.variables())
+    }
+
     /// The names below a key of the top, such as `services`, in their order.
     pub fn names(&self, kind: &str) -> Vec<String> {
         self.root

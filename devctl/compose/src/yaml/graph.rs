@@ -80,12 +80,51 @@ impl Raw {
 
 /// Parses every document of a text.
 pub(crate) fn parse(text: &str, source: u32, problems: &mut Problems) -> Result<Vec<Graph>, Reported> {
-    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut body = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
+    let skipped = text.len() - body.len();
+    let mut inserted = Vec::new();
+    loop {
+        match attempt(&body, skipped, &inserted, source, problems) {
+            Ok(documents) => return Ok(documents),
+            Err(Stop::Reported) => return Err(Reported),
+            // `{key:}` is a key without a value to go-yaml, as `{key: }` is to the parser here.
+            Err(Stop::Colon(at)) => {
+                body.insert(at + 1, ' ');
+                inserted.push(at + 1);
+            }
+        }
+    }
+}
+
+/// Why an attempt ended.
+enum Stop {
+    Reported,
+    /// A colon, at this offset, is followed by what ends a value.
+    Colon(usize),
+}
+
+impl From<Reported> for Stop {
+    fn from(_: Reported) -> Self {
+        Stop::Reported
+    }
+}
+
+/// How many colons are given a space.
+const MAX_COLONS: usize = 100;
+
+fn attempt(
+    body: &str,
+    skipped: usize,
+    inserted: &[usize],
+    source: u32,
+    problems: &mut Problems,
+) -> Result<Vec<Graph>, Stop> {
     let mut parser = Parser::<&[u8]>::new();
     parser.set_input(body.as_bytes());
     let mut reader = Reader {
         source,
-        skipped: text.len() - body.len(),
+        skipped,
+        inserted,
         problems,
         graph: Graph::default(),
         anchors: HashMap::new(),
@@ -95,7 +134,18 @@ pub(crate) fn parse(text: &str, source: u32, problems: &mut Problems) -> Result<
     loop {
         let event = match parser.parse() {
             Ok(event) => event,
-            Err(error) => return Err(reader.syntax(&error)),
+            Err(error) => {
+                let at = error
+                    .problem_mark()
+                    .and_then(|mark| usize::try_from(mark.index).ok())
+                    .unwrap_or_default();
+                let ends = |next: &u8| matches!(next, b',' | b']' | b'}');
+                let colon = body.as_bytes().get(at) == Some(&b':') && body.as_bytes().get(at + 1).is_some_and(ends);
+                if colon && error.problem() == "found unexpected ':'" && inserted.len() < MAX_COLONS {
+                    return Err(Stop::Colon(at));
+                }
+                return Err(reader.syntax(&error).into());
+            }
         };
         let at = reader.span(event.start_mark.index, event.end_mark.index);
         match event.data {
@@ -116,7 +166,11 @@ pub(crate) fn parse(text: &str, source: u32, problems: &mut Problems) -> Result<
             } => {
                 let plain = style == ScalarStyle::Plain;
                 if style == ScalarStyle::DoubleQuoted {
-                    reader.check_escapes(text, at)?;
+                    let whole = usize::try_from(event.start_mark.index)
+                        .ok()
+                        .zip(usize::try_from(event.end_mark.index).ok());
+                    let raw = whole.and_then(|(start, end)| body.get(start..end)).unwrap_or_default();
+                    reader.check_escapes(raw, at)?;
                 }
                 let id = reader.add(Kind::Scalar { text: value, plain }, tag, at);
                 reader.anchor(anchor, id);
@@ -134,6 +188,8 @@ struct Reader<'a> {
     source: u32,
     /// Bytes of the text before what the parser sees.
     skipped: usize,
+    /// Where the parser sees a space that the text has not.
+    inserted: &'a [usize],
     problems: &'a mut Problems,
     graph: Graph,
     anchors: HashMap<String, usize>,
@@ -144,11 +200,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn span(&self, start: u64, end: u64) -> Span {
         let place = |index: u64| {
-            offset(
-                usize::try_from(index)
-                    .unwrap_or(usize::MAX)
-                    .saturating_add(self.skipped),
-            )
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            let more = self.inserted.iter().filter(|at| **at < index).count();
+            offset((index - more).saturating_add(self.skipped))
         };
         Span {
             source: self.source,
@@ -206,8 +260,7 @@ impl Reader<'_> {
     }
 
     /// go-yaml knows every escape but `\/`.
-    fn check_escapes(&mut self, text: &str, at: Span) -> Result<(), Reported> {
-        let raw = text.get(at.start as usize..at.end as usize).unwrap_or_default();
+    fn check_escapes(&mut self, raw: &str, at: Span) -> Result<(), Reported> {
         let mut bytes = raw.bytes();
         while let Some(byte) = bytes.next() {
             if byte == b'\\' && bytes.next() == Some(b'/') {
@@ -237,5 +290,31 @@ impl Reader<'_> {
             problem = problem.note(format!("{context} that begins in line {line}"));
         }
         self.problems.fail(problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_colon_before_a_bracket_ends_a_key() {
+        let mut problems = Problems::default();
+        let text = "{a:, b: {c:}, d: [e:], f: \"g\"}";
+        let graph = parse(text, 0, &mut problems).unwrap().remove(0);
+        let Kind::Map(entries) = &graph.node(graph.root()).kind else {
+            panic!("no mapping")
+        };
+        let keys: Vec<_> = entries.iter().map(|(key, _)| graph.key_text(*key)).collect();
+        assert_eq!(keys, ["a", "b", "d", "f"]);
+        let last = graph.node(entries[3].1).at;
+        assert_eq!(&text[last.start as usize..last.end as usize], "\"g\"");
+    }
+
+    #[test]
+    fn what_is_too_deep_is_named() {
+        let mut problems = Problems::default();
+        assert!(parse(&"[".repeat(10_000), 0, &mut problems).is_err());
+        assert_eq!(problems.errors(), 1);
     }
 }
