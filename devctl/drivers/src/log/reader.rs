@@ -1,6 +1,6 @@
 //! The reading side: one cursor per run, merged by time. It works on the files alone; a follower is merely woken by the writer.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -146,18 +146,59 @@ impl Follow {
         self.ready.extend(all);
     }
 
-    /// With a tail of none, nothing that is there has to be read: the cursors go to the end.
+    /// Moves the cursors to where the last `count` records of each node can begin, so that old files are not read for them. With a tail
+    /// of none that is the end.
     fn skip_what_tail_cannot_need(&mut self, count: usize) {
-        if count > 0 {
-            return;
-        }
-        for ((node, run), cursor) in &mut self.cursors {
-            let dir = segments::dir_of(&self.root, node);
-            if let Some(last) = segments::list(&dir).into_iter().rfind(|segment| segment.run == *run) {
-                *cursor = Cursor::at(last);
-                cursor.skip_to_end();
+        let nodes: BTreeSet<String> = self.cursors.keys().map(|(node, _)| node.clone()).collect();
+        for node in nodes {
+            let mut segments = segments::list(&segments::dir_of(&self.root, &node));
+            segments.retain(|segment| self.cursors.contains_key(&(node.clone(), segment.run)));
+            if count == 0 {
+                for last in segments {
+                    // The last of each run stays, since they come in order.
+                    let run = last.run;
+                    let mut cursor = Cursor::at(last);
+                    cursor.skip_to_end();
+                    self.cursors.insert((node.clone(), run), cursor);
+                }
+                continue;
+            }
+            for (run, first) in self.needed(&node, segments, count) {
+                let key = (node.clone(), run);
+                match first {
+                    Some(segment) => self.cursors.insert(key, Cursor::at(segment)),
+                    None => self.cursors.insert(key, Cursor::default()),
+                };
             }
         }
+    }
+
+    /// For each run the first of its files that can hold one of the last `count` records; `None`: it has ended before those.
+    fn needed(&self, node: &str, mut segments: Vec<Segment>, count: usize) -> BTreeMap<u64, Option<Segment>> {
+        let mut first: BTreeMap<u64, Option<Segment>> = segments.iter().map(|segment| (segment.run, None)).collect();
+        segments.sort_by_key(Segment::not_after);
+        let mut times: Vec<Timestamp> = Vec::new();
+        for segment in segments.into_iter().rev() {
+            let newest = segment.not_after();
+            let oldest_kept = times.len().checked_sub(count).map(|at| SystemTime::from(times[at]));
+            // What can still be written to is always followed.
+            let last_of_run = first.get(&segment.run).is_some_and(Option::is_none);
+            if oldest_kept.is_some_and(|kept| newest.is_some_and(|newest| newest < kept)) {
+                if last_of_run && self.changed.is_some() {
+                    first.insert(segment.run, Some(segment));
+                }
+                continue;
+            }
+            let mut cursor = Cursor::at(segment.clone());
+            while let Some(record) = cursor.read_here(node, segment.run) {
+                if self.query.wants(&record) {
+                    times.push(record.time);
+                }
+            }
+            times.sort_unstable();
+            first.insert(segment.run, Some(segment));
+        }
+        first
     }
 }
 
@@ -182,15 +223,9 @@ impl Cursor {
     /// The next record of this run. `following`: a line without an end is still being written.
     fn read(&mut self, node: &str, run: u64, following: bool) -> Option<Record> {
         loop {
-            while let Some(end) = self.buffer[self.taken..].iter().position(|byte| *byte == b'\n') {
-                let line = &self.buffer[self.taken..self.taken + end];
-                self.taken += end + 1;
-                if let Some(record) = record_of(node, run, line) {
-                    return Some(record);
-                }
+            if let Some(record) = self.take_line(node, run) {
+                return Some(record);
             }
-            self.buffer.drain(..self.taken);
-            self.taken = 0;
             if self.fill() {
                 continue;
             }
@@ -204,6 +239,32 @@ impl Cursor {
             let line = std::mem::take(&mut self.buffer);
             return record_of(node, run, &line);
         }
+    }
+
+    /// The next record of the open file alone.
+    fn read_here(&mut self, node: &str, run: u64) -> Option<Record> {
+        loop {
+            if let Some(record) = self.take_line(node, run) {
+                return Some(record);
+            }
+            if !self.fill() {
+                return None;
+            }
+        }
+    }
+
+    /// The next record of those that are in memory.
+    fn take_line(&mut self, node: &str, run: u64) -> Option<Record> {
+        while let Some(end) = self.buffer[self.taken..].iter().position(|byte| *byte == b'\n') {
+            let record = record_of(node, run, &self.buffer[self.taken..self.taken + end]);
+            self.taken += end + 1;
+            if record.is_some() {
+                return record;
+            }
+        }
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        None
     }
 
     /// Reads on in the open file; `false` at its end.

@@ -158,6 +158,55 @@ async fn a_follower_gets_what_was_there_and_what_comes_across_runs_and_rotation(
 }
 
 #[tokio::test]
+async fn a_tail_is_the_same_whether_old_files_are_read_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = LogStore::new(
+        dir.path(),
+        Retention {
+            file_size: 300,
+            files: 100,
+            ..Retention::default()
+        },
+    );
+    // Two runs of one node at once, as in a reload, and one long before.
+    let old = dir.path().join("a/1.log");
+    fs::create_dir_all(old.parent().unwrap()).unwrap();
+    fs::write(&old, "2020-01-01T00:00:00.000000000Z out ancient\n").unwrap();
+    let ancient = std::time::SystemTime::from("2020-01-01T00:00:01Z".parse::<Timestamp>().unwrap());
+    fs::File::options()
+        .write(true)
+        .open(&old)
+        .unwrap()
+        .set_modified(ancient)
+        .unwrap();
+    let (two, three) = (
+        store.run("a", 2, Redaction::default()),
+        store.run("a", 3, Redaction::default()),
+    );
+    for number in 0..30 {
+        two.line(Stream::Stdout, format!("2:{number}").as_bytes());
+        three.line(Stream::Stdout, format!("3:{number}").as_bytes());
+    }
+    let all = texts(store.read(&Query::default())).await;
+    assert_eq!(all.len(), 61);
+    for count in [1, 2, 7, 59, 60, 61, 100] {
+        let tail = texts(store.read(&Query {
+            tail: Some(count),
+            ..Query::default()
+        }))
+        .await;
+        assert_eq!(tail, all[all.len().saturating_sub(count)..], "{count}");
+    }
+    let mut follow = store.follow(&Query {
+        tail: Some(1),
+        ..Query::default()
+    });
+    assert_eq!(follow.next().await.unwrap().bytes, b"3:29");
+    two.line(Stream::Stdout, b"more");
+    assert_eq!(follow.next().await.unwrap().bytes, b"more");
+}
+
+#[tokio::test]
 async fn following_from_the_end_shows_only_what_is_new() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir);
