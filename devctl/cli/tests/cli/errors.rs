@@ -29,12 +29,13 @@ fn no_compose_file() {
     assert_snapshot!(sandbox.devctl(&["ps"]), @r#"
     status: 2
     --- stderr
-    error: no configuration file: No such file or directory (os error 2)
+    error: there is no Compose file in `[DIR]` or above
+    help: name one with `-f`, or write one of `compose.yaml`, `compose.yml`, `docker-compose.yml`, `docker-compose.yaml`
     "#);
     assert_snapshot!(sandbox.devctl(&["-f", "nope.yaml", "ps"]), @r#"
     status: 2
     --- stderr
-    error: no configuration file: No such file or directory (os error 2)
+    error: there is no file `[DIR]/nope.yaml`
     "#);
 }
 
@@ -44,7 +45,12 @@ fn a_broken_compose_file() {
     assert_snapshot!(sandbox.devctl(&["ps"]), @r#"
     status: 2
     --- stderr
-    error: unknown key prots
+    error: `services.api` has no attribute `prots`
+     --> compose.yaml:4:5
+      |
+    4 |     prots: ['80']
+      |     ^^^^^
+    help: did you mean `ports`?
     "#);
 }
 
