@@ -155,7 +155,8 @@ fn text(bytes: Option<&Bytes>) -> String {
     }
 }
 
-fn short(text: &str) -> String {
+/// `text`, cut where it would fill a screen.
+pub(crate) fn short(text: &str) -> String {
     match text.char_indices().nth(LONGEST_VALUE) {
         Some((at, _)) => format!("{}… ({} bytes)", &text[..at], text.len()),
         None => text.to_owned(),

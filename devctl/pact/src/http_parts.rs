@@ -56,7 +56,11 @@ fn headers(map: &HeaderMap) -> Option<HashMap<String, Vec<String>>> {
     for (name, value) in map {
         let Ok(value) = value.to_str() else { continue };
         let values: &mut Vec<String> = headers.entry(name.as_str().to_owned()).or_default();
-        values.extend(parse_header(name.as_str(), value));
+        values.extend(
+            parse_header(name.as_str(), value)
+                .into_iter()
+                .map(|value| value.trim().to_owned()),
+        );
     }
     (!headers.is_empty()).then_some(headers)
 }

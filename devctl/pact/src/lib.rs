@@ -4,16 +4,22 @@
 //!
 //! * [`index`]: pacts from files, folders, globs and URLs, found by consumer, provider, method and path.
 //! * [`stub`]: a stand-in for a provider that answers only what a consumer's contracts allow.
-//! * [`verify`]: every HTTP promise replayed at the real provider, by the fast loop or by `pact_verifier`.
+//! * [`states`]: declared provider states, and setting them.
+//! * [`verify`]: replays promises against a running provider.
+//! * [`cells`]: verdicts kept by content, so that a second run replays nothing.
+//! * [`report`]: JUnit, JSON, one HTML page, and what a terminal shows.
 //! * [`difference`]: one mismatch, in the same words wherever it is shown.
 //! * [`privacy`]: the pact crates report their use unless told not to.
 //!
 //! A library: it prints nothing, starts no process and opens no listener. No Pact plugin is ever installed or started.
 
+pub mod cells;
 pub mod difference;
 pub mod http_parts;
 pub mod index;
 pub mod privacy;
+pub mod report;
+pub mod states;
 pub mod stub;
 pub mod verify;
 

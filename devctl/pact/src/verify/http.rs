@@ -1,286 +1,220 @@
-//! The fast loop: HTTP interactions of one provider, one after the other over a kept-alive connection.
+//! The fast loop for HTTP: one kept-alive client for a provider, and per interaction a state, a request and a match.
+//! Its cost is linear in the interactions. One interaction at a time, since all share the provider's data.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use pact_matching::{generate_request, match_response};
-use pact_models::bodies::OptionalBody;
 use pact_models::generators::GeneratorTestMode;
 use pact_models::v4::http_parts::{HttpRequest, HttpResponse};
 use pact_models::v4::synch_http::SynchronousHttp;
-use serde_json::Value;
 use url::Url;
+use uuid::Uuid;
 
-use super::{Checked, Sent, StateError, States, Verdict, rules};
-use crate::difference::{Difference, Part, from_mismatches, is_secret};
+use super::request::{build, exchange};
+use super::verdict::{Outcome, Verdict, Why};
+use super::{ProviderStates, generator_context};
+use crate::difference::{Difference, Part, from_mismatches};
 use crate::http_parts;
 use crate::index::{Contract, Interaction, Kind};
 
-/// A provider that runs, and a connection to it that is kept.
-#[derive(Debug)]
-pub struct Provider {
-    base: Url,
-    limit: Duration,
-    client: reqwest::Client,
+/// Where the provider answers, and how it is asked.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// What the pacts' paths are appended to.
+    pub base: Url,
+    /// An answer that takes longer breaks the promise. From the request's first byte to the answer's last.
+    pub answer_within: Duration,
+    /// Headers that every request gets which has none of the name, such as a token of a test environment.
+    pub headers: Vec<(String, String)>,
 }
 
-/// The provider cannot be asked at all.
+impl Target {
+    /// A provider at `base` that answers within 5 s.
+    pub fn new(base: Url) -> Self {
+        Self {
+            base,
+            answer_within: Duration::from_secs(5),
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// The HTTP client could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum ProviderError {
-    /// No client for it.
-    #[error("make an HTTP client")]
-    Client(#[source] reqwest::Error),
-    /// An address that cannot take a path.
-    #[error("use `{0}` as a provider's address")]
-    Address(Url),
+#[error("set up the HTTP client")]
+pub struct SetUpError(#[source] reqwest::Error);
+
+/// Replays HTTP interactions at one provider. Keeps its connections between them.
+#[derive(Debug)]
+pub struct HttpVerifier {
+    client: reqwest::Client,
+    target: Target,
 }
 
-/// The exchange did not come to an answer.
-enum Unanswered {
-    Slow,
-    Failed(String),
-}
-
-impl Provider {
-    /// The provider at `base`; an answer that takes longer than `limit` breaks its promise.
+impl HttpVerifier {
+    /// A verifier of the provider at `target`.
     ///
     /// # Errors
     ///
-    /// Where `base` is no address to put a path behind, or TLS cannot be set up.
-    pub fn new(base: Url, limit: Duration) -> Result<Self, ProviderError> {
-        if base.cannot_be_a_base() {
-            return Err(ProviderError::Address(base));
-        }
-        // Already chosen by the binary, as a rule; a library's caller may not have.
+    /// Where the system's certificates cannot be read, for an `https` target.
+    pub fn new(target: Target) -> Result<Self, SetUpError> {
+        // Without a provider the client would panic. One that a `main` chose before stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
+            // A promised redirect is an answer like any other.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .tcp_nodelay(true)
             .build()
-            .map_err(ProviderError::Client)?;
-        Ok(Self { base, limit, client })
+            .map_err(SetUpError)?;
+        Ok(Self { client, target })
     }
 
-    /// Looks at those HTTP interactions of `contract` that `wanted` names, in the file's order.
-    pub async fn verify(
+    /// Replays `interactions` in their order. `told` hears each outcome at once; where it returns false, the rest is
+    /// left out (`--fail-fast`, a cancelled run).
+    pub async fn verify_all(
         &self,
-        contract: &Contract,
-        states: &dyn States,
-        wanted: impl Fn(&Interaction) -> bool,
-    ) -> Vec<Checked> {
-        let mut checked = Vec::new();
-        for interaction in contract.interactions.iter().filter(|interaction| wanted(interaction)) {
-            checked.push(self.verify_one(contract, interaction, states).await);
+        interactions: &[(Arc<Contract>, Arc<Interaction>)],
+        states: &dyn ProviderStates,
+        mut told: impl FnMut(&Outcome) -> bool,
+    ) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(interactions.len());
+        for (contract, interaction) in interactions {
+            let outcome = self.verify(contract, interaction, states).await;
+            let on = told(&outcome);
+            outcomes.push(outcome);
+            if !on {
+                break;
+            }
         }
-        checked
+        outcomes
     }
 
-    /// Looks at one interaction: reset, states, request, matching, tear-down.
-    pub async fn verify_one(&self, contract: &Contract, interaction: &Interaction, states: &dyn States) -> Checked {
+    /// Replays one interaction.
+    pub async fn verify(&self, contract: &Contract, interaction: &Interaction, states: &dyn ProviderStates) -> Outcome {
         let began = Instant::now();
-        let mut checked = Checked {
-            interaction: interaction.id.clone(),
-            title: interaction.title(),
-            line: interaction.line,
-            verdict: Verdict::Passed,
-            elapsed: Duration::ZERO,
-            sent: None,
-            trace: None,
+        let outcome = |verdict| Outcome::new(contract, interaction, verdict, began.elapsed());
+        let Kind::Http(http) = &interaction.kind else {
+            let kind = interaction.kind.name();
+            return outcome(Verdict::CouldNotRun {
+                why: Why::Kind { kind },
+            });
         };
-        checked.verdict = match &interaction.kind {
-            Kind::Http(http) => self.replay(contract, interaction, http, states, &mut checked).await,
-            other => Verdict::CouldNotRun {
-                why: format!("a {} is not verified over HTTP", other.name()),
-            },
+        let values = match states.set_up(&interaction.states).await {
+            Ok(values) => values,
+            Err(failure) => return outcome(state_failed(failure, interaction.pending)),
         };
-        checked.elapsed = began.elapsed();
-        checked
-    }
-
-    async fn replay(
-        &self,
-        contract: &Contract,
-        interaction: &Interaction,
-        http: &SynchronousHttp,
-        states: &dyn States,
-        checked: &mut Checked,
-    ) -> Verdict {
-        let context = match set_up(interaction, states).await {
-            Ok(context) => context,
-            Err(problem) => {
-                return Verdict::CouldNotRun {
-                    why: problem.to_string(),
-                };
-            }
-        };
-        let context: HashMap<&str, Value> = context
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.clone()))
-            .collect();
+        let context = generator_context(&interaction.states, &values);
         let request = generate_request(&http.request, &GeneratorTestMode::Provider, &context).await;
-        let verdict = match self.exchange(&request, checked).await {
-            Ok(actual) => judge(contract, interaction, http, actual).await,
-            Err(Unanswered::Slow) => {
-                let limit = format!("within {:?}", self.limit);
-                let message = format!("no whole answer within {:?}", self.limit);
-                Verdict::of(
-                    vec![Difference::new(Part::Time, "", &limit, "later", message)],
-                    interaction,
-                )
-            }
-            Err(Unanswered::Failed(why)) => Verdict::CouldNotRun { why },
+        let trace = Uuid::new_v4().simple().to_string();
+        let answer = self.exchange(&request, &trace).await;
+        let torn_down = states.tear_down(&interaction.states).await;
+
+        let (verdict, response) = match answer {
+            Ok(response) => match judge(contract, interaction, http, &response).await {
+                Ok(mismatches) => (Verdict::of(mismatches, interaction.pending), Some(response)),
+                Err(why) => (Verdict::CouldNotRun { why }, Some(response)),
+            },
+            Err(Unanswered::TooLate(difference)) => (Verdict::of(vec![*difference], interaction.pending), None),
+            Err(Unanswered::CouldNotRun(why)) => (Verdict::CouldNotRun { why }, None),
         };
-        for state in &interaction.states {
-            if let Err(problem) = states.tear_down(state).await {
-                return Verdict::CouldNotRun {
-                    why: format!("after the exchange: {problem}"),
-                };
-            }
+        let verdict = match (verdict, torn_down) {
+            // What was left behind may break the next one: better told here than blamed on that.
+            (Verdict::Passed, Err(failure)) => state_failed(failure, interaction.pending),
+            (verdict, _) => verdict,
+        };
+        let mut outcome = outcome(verdict);
+        if outcome.verdict != Verdict::Passed {
+            outcome.exchange = Some(exchange(&request, response.as_ref()));
         }
-        verdict
+        outcome.trace = Some(trace);
+        outcome
     }
 
-    async fn exchange(&self, request: &HttpRequest, checked: &mut Checked) -> Result<HttpResponse, Unanswered> {
-        let url = self.address(request);
-        let (mut headers, refused) = http_parts::header_map(request.headers.as_ref());
-        if !refused.is_empty() {
-            return Err(Unanswered::Failed(format!(
-                "HTTP does not allow the headers {}",
-                refused.join(", ")
-            )));
-        }
-        let method = http::Method::from_bytes(request.method.to_uppercase().as_bytes())
-            .map_err(|_| Unanswered::Failed(format!("HTTP does not allow the method `{}`", request.method)))?;
-        if !headers.contains_key("traceparent") {
-            let trace = uuid::Uuid::new_v4().simple().to_string();
-            if let Ok(value) = format!("00-{trace}-{}-01", &trace[..16]).parse() {
-                headers.insert("traceparent", value);
-                checked.trace = Some(trace);
+    async fn exchange(&self, request: &HttpRequest, trace: &str) -> Result<HttpResponse, Unanswered> {
+        let mut added = self.target.headers.clone();
+        added.push(("traceparent".to_owned(), format!("00-{trace}-{}-01", &trace[..16])));
+        let request = build(&self.client, &self.target.base, request, &added)
+            .map_err(|cause| Unanswered::CouldNotRun(Why::Request { cause }))?;
+        let limit = self.target.answer_within;
+        match tokio::time::timeout(limit, self.answer(request)).await {
+            Ok(answer) => answer.map_err(Unanswered::CouldNotRun),
+            Err(_) => {
+                let promised = format!("an answer within {} ms", limit.as_millis());
+                let message = format!("expected {promised}, there was none");
+                let difference = Difference::new(Part::Time, "", &promised, "no answer", message);
+                Err(Unanswered::TooLate(Box::new(difference)))
             }
-        }
-        let body = body_of(request);
-        checked.sent = Some(sent(&method, &url, request, &body));
-        let mut outgoing = self.client.request(method, url).headers(headers);
-        if !body.is_empty() {
-            outgoing = outgoing.body(body);
-        }
-        let answer = async {
-            let response: http::Response<reqwest::Body> = outgoing.send().await?.into();
-            let (parts, body) = response.into_parts();
-            let whole = reqwest::Response::from(http::Response::new(body)).bytes().await?;
-            Ok::<_, reqwest::Error>(http_parts::response(&parts, whole))
-        };
-        match tokio::time::timeout(self.limit, answer).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(cause)) => Err(Unanswered::Failed(format!(
-                "the provider did not answer: {}",
-                chain(&cause.without_url())
-            ))),
-            Err(_) => Err(Unanswered::Slow),
         }
     }
 
-    fn address(&self, request: &HttpRequest) -> Url {
-        let mut url = self.base.clone();
-        let path = format!(
-            "{}/{}",
-            self.base.path().trim_end_matches('/'),
-            request.path.trim_start_matches('/')
-        );
-        url.set_path(&path);
-        if let Some(query) = &request.query {
-            let mut sorted: Vec<_> = query.iter().collect();
-            sorted.sort();
-            let mut pairs = url.query_pairs_mut();
-            for (key, values) in sorted {
-                for value in values {
-                    match value {
-                        Some(value) => pairs.append_pair(key, value),
-                        None => pairs.append_key_only(key),
-                    };
-                }
+    async fn answer(&self, request: reqwest::Request) -> Result<HttpResponse, Why> {
+        let failed = |cause: reqwest::Error| {
+            let connecting = cause.is_connect();
+            let cause = root(&cause.without_url());
+            if connecting {
+                Why::Unreachable { cause }
+            } else {
+                Why::ConnectionLost { cause }
             }
-        }
-        url
+        };
+        let response: http::Response<reqwest::Body> = self.client.execute(request).await.map_err(failed)?.into();
+        let (parts, body) = response.into_parts();
+        let body = reqwest::Response::from(http::Response::new(body))
+            .bytes()
+            .await
+            .map_err(failed)?;
+        Ok(http_parts::response(&parts, body))
     }
 }
 
-/// Resets, sets every state, and gathers what feeds the generators: parameters, then what the states gave back.
-pub(super) async fn set_up(
-    interaction: &Interaction,
-    states: &dyn States,
-) -> Result<HashMap<String, Value>, StateError> {
-    states.reset().await?;
-    let mut context: HashMap<String, Value> = interaction
-        .states
-        .iter()
-        .flat_map(|state| state.params.clone())
-        .collect();
-    for state in &interaction.states {
-        context.extend(states.set_up(state).await?);
-    }
-    Ok(context)
+enum Unanswered {
+    TooLate(Box<Difference>),
+    CouldNotRun(Why),
 }
 
+/// Holds the answer against the promise.
 async fn judge(
     contract: &Contract,
     interaction: &Interaction,
     http: &SynchronousHttp,
-    actual: HttpResponse,
-) -> Verdict {
-    match match_response(http.response.clone(), actual, &contract.shell, &interaction.boxed).await {
-        Ok(mismatches) => {
-            let mut differences = from_mismatches(&mismatches);
-            rules::name(&mut differences, &http.response.matching_rules);
-            Verdict::of(differences, interaction)
+    response: &HttpResponse,
+) -> Result<Vec<Difference>, Why> {
+    match_response(
+        http.response.clone(),
+        response.clone(),
+        &contract.shell,
+        &interaction.boxed,
+    )
+    .await
+    .map(|mismatches| from_mismatches(&mismatches))
+    .map_err(|cause| Why::Matcher {
+        cause: format!("{cause:#}"),
+    })
+}
+
+fn state_failed(failure: super::StateFailure, pending: bool) -> Verdict {
+    let why = Why::State {
+        what: failure.what,
+        help: failure.help,
+    };
+    if pending {
+        // An announced promise may well name a state that nobody has written yet.
+        Verdict::Pending {
+            mismatches: Vec::new(),
+            why: Some(why),
         }
-        Err(cause) => Verdict::CouldNotRun {
-            why: format!("the answer cannot be matched: {cause:#}"),
-        },
+    } else {
+        Verdict::CouldNotRun { why }
     }
 }
 
-fn body_of(request: &HttpRequest) -> Bytes {
-    match &request.body {
-        OptionalBody::Present(bytes, _, _) => bytes.clone(),
-        OptionalBody::Null if request.content_type().is_some_and(|kind| kind.is_json()) => Bytes::from_static(b"null"),
-        OptionalBody::Null | OptionalBody::Empty | OptionalBody::Missing => Bytes::new(),
+/// The innermost cause: the HTTP client's own sentences say little.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
     }
-}
-
-fn sent(method: &http::Method, url: &Url, request: &HttpRequest, body: &Bytes) -> Sent {
-    let mut headers: Vec<(String, String)> = request
-        .headers
-        .iter()
-        .flatten()
-        .flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
-        .map(|(name, value)| {
-            let shown = if is_secret(name) {
-                "(not shown)".to_owned()
-            } else {
-                value.clone()
-            };
-            (name.clone(), shown)
-        })
-        .collect();
-    headers.sort();
-    let body = std::str::from_utf8(body).map_or_else(|_| format!("{} bytes", body.len()), str::to_owned);
-    Sent {
-        method: method.to_string(),
-        url: url.to_string(),
-        headers,
-        body,
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    innermost.to_string()
 }

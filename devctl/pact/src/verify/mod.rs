@@ -1,150 +1,69 @@
-//! Replays promises at a real provider.
+//! Replays promises against a running provider: state, request, match, verdict.
 //!
-//! [`http`] is the fast loop: one kept-alive client per provider, each interaction sent once and matched by the pact
-//! crates directly, so the time grows with the interactions and no faster. [`mod@reference`] hands the same contract to
-//! `pact_verifier`. Both ask the same [`States`] and give the same [`Checked`].
+//! [`http`] is the fast loop, on one kept-alive client; [`mod@reference`] hands the same interactions to `pact_verifier`,
+//! so that the two can be held against each other; [`select`] picks what is replayed. What a verdict says, and that a
+//! failure of ours is never a provider's, stands in [`verdict`]. States are set through [`ProviderStates`].
 
 pub mod http;
 pub mod reference;
-mod rules;
+mod request;
+pub mod select;
+pub mod verdict;
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use pact_models::provider_states::ProviderState;
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::difference::Difference;
-use crate::index::{Interaction, InteractionId};
+pub use http::{HttpVerifier, SetUpError, Target};
+pub use select::{Selection, Shard};
+pub use verdict::{Exchange, Outcome, Verdict, Why};
 
-/// What became of one promise. Infrastructure that failed is never a broken promise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "verdict")]
-pub enum Verdict {
-    /// Kept.
-    Passed,
-    /// Not kept.
-    Broken {
-        /// In what, the most telling first.
-        differences: Vec<Difference>,
-    },
-    /// Not kept, but not promised yet either.
-    Pending {
-        /// In what.
-        differences: Vec<Difference>,
-    },
-    /// Nobody knows: the state could not be set, the provider was not there, or the interaction is of a kind that
-    /// this way of verifying does not replay.
-    CouldNotRun {
-        /// Why.
-        why: String,
-    },
+/// What setting states returned: a name and a value each, for the generators of the interaction.
+pub type Values = HashMap<String, Value>;
+
+/// Why a provider state could not be set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct StateFailure {
+    /// A fragment that fits after "failed to".
+    pub what: String,
+    /// What to do about it.
+    pub help: Option<String>,
 }
 
-impl Verdict {
-    /// Broken by `differences`, kept where there are none, and pending where the promise is.
-    fn of(differences: Vec<Difference>, interaction: &Interaction) -> Self {
-        match (differences.is_empty(), interaction.pending) {
-            (true, _) => Self::Passed,
-            (false, false) => Self::Broken { differences },
-            (false, true) => Self::Pending { differences },
-        }
-    }
-}
-
-/// One promise, looked at.
-#[derive(Debug, Clone, Serialize)]
-pub struct Checked {
-    /// Which.
-    #[serde(serialize_with = "id_as_text")]
-    pub interaction: InteractionId,
-    /// Its description and states.
-    pub title: String,
-    /// Where it begins in its pact, from 1.
-    pub line: usize,
-    /// What became of it.
-    #[serde(flatten)]
-    pub verdict: Verdict,
-    /// States, request and matching together.
-    #[serde(skip)]
-    pub elapsed: Duration,
-    /// What was asked, where it came to that.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sent: Option<Sent>,
-    /// The trace that the provider's own log lines and spans of this exchange belong to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trace: Option<String>,
-}
-
-/// A request as it was sent. Values of headers that carry secrets are left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Sent {
-    /// Its method.
-    pub method: String,
-    /// Where it went.
-    pub url: String,
-    /// Sorted by name.
-    pub headers: Vec<(String, String)>,
-    /// Text as it is, anything else as its size.
-    pub body: String,
-}
-
-/// Sets what must be so at a provider before it is asked. One interaction at a time per database: the loop waits.
+/// Sets provider states at a provider.
 #[async_trait]
-pub trait States: Send + Sync {
-    /// Back to where every interaction starts.
-    ///
-    /// # Errors
-    ///
-    /// Why not; the interaction then could not run.
-    async fn reset(&self) -> Result<(), StateError>;
+pub trait ProviderStates: Send + Sync {
+    /// Makes the provider fresh, then sets `states` in their order. Called before every interaction, without states
+    /// too: what the interaction before left behind must not be seen.
+    async fn set_up(&self, states: &[ProviderState]) -> Result<Values, StateFailure>;
 
-    /// Makes `state` so. What it gives back feeds the interaction's generators.
-    ///
-    /// # Errors
-    ///
-    /// Why not; the interaction then could not run.
-    async fn set_up(&self, state: &ProviderState) -> Result<HashMap<String, Value>, StateError>;
-
-    /// Undoes what [`States::reset`] does not.
-    ///
-    /// # Errors
-    ///
-    /// Why not; the interaction then could not run.
-    async fn tear_down(&self, state: &ProviderState) -> Result<(), StateError>;
+    /// Undoes what does not go away by itself. Called after every interaction whose set-up succeeded.
+    async fn tear_down(&self, states: &[ProviderState]) -> Result<(), StateFailure>;
 }
 
-/// A provider state could not be made so.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("set the state `{state}`: {why}")]
-pub struct StateError {
-    /// Which; empty for the reset.
-    pub state: String,
-    /// Why.
-    pub why: String,
-}
-
-/// For providers that have no states: any that is named is taken to hold.
+/// For providers that have no state of their own: nothing is set, and every state is taken to hold.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Stateless;
+pub struct NoStates;
 
 #[async_trait]
-impl States for Stateless {
-    async fn reset(&self) -> Result<(), StateError> {
-        Ok(())
+impl ProviderStates for NoStates {
+    async fn set_up(&self, _states: &[ProviderState]) -> Result<Values, StateFailure> {
+        Ok(Values::new())
     }
 
-    async fn set_up(&self, _: &ProviderState) -> Result<HashMap<String, Value>, StateError> {
-        Ok(HashMap::new())
-    }
-
-    async fn tear_down(&self, _: &ProviderState) -> Result<(), StateError> {
+    async fn tear_down(&self, _states: &[ProviderState]) -> Result<(), StateFailure> {
         Ok(())
     }
 }
 
-fn id_as_text<S: serde::Serializer>(id: &InteractionId, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(id)
+/// What generators see: the states' parameters, and above them what setting the states returned.
+fn generator_context<'a>(states: &'a [ProviderState], values: &'a Values) -> HashMap<&'a str, Value> {
+    let params = states.iter().flat_map(|state| &state.params);
+    params
+        .chain(values)
+        .map(|(key, value)| (key.as_str(), value.clone()))
+        .collect()
 }

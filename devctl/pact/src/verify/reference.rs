@@ -1,12 +1,8 @@
-//! The same contract through `pact_verifier`: slower, and the measure of the fast loop.
-//!
-//! Its future is not `Send`, so it runs on a thread of its own. Each interaction is handed over alone: the crate clones
-//! the whole pact for every interaction, and resets are due between two of them.
+//! The same interactions through `pact_verifier`, Pact's own verifier: slower, and the judge of whether the fast loop
+//! is right. States are set by us, the same way as in the fast loop; everything else is its own.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -17,107 +13,110 @@ use pact_verifier::{
     FilterInfo, MismatchResult, NullRequestFilterExecutor, ProviderInfo, ProviderTransport, VerificationOptions,
     verify_pact_internal,
 };
-use serde_json::Value;
-use url::Url;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
-use super::{Checked, States, Verdict};
+use super::http::Target;
+use super::verdict::{Outcome, Verdict, Why};
+use super::{ProviderStates, Values};
 use crate::difference::from_mismatches;
 use crate::index::{Contract, Interaction, Kind};
 
-/// The reference could not be run at all.
-#[derive(Debug, thiserror::Error)]
-pub enum ReferenceError {
-    /// No runtime for its thread.
-    #[error("start the reference verifier's thread")]
-    Start(#[source] std::io::Error),
-    /// Its thread ended without a result.
-    #[error("get a result from the reference verifier: it panicked")]
-    Panicked,
-}
-
-/// Looks at the HTTP interactions of `contract` by `pact_verifier`, in the file's order.
-///
-/// # Errors
-///
-/// Where the verifier's thread cannot start or does not end as it should.
-pub async fn verify(
-    base: &Url,
-    limit: Duration,
-    contract: &Arc<Contract>,
-    states: Arc<dyn States>,
-) -> Result<Vec<Checked>, ReferenceError> {
-    let (send, receive) = tokio::sync::oneshot::channel();
-    let (base, contract) = (base.clone(), Arc::clone(contract));
-    std::thread::Builder::new()
-        .name("pact-reference".to_owned())
-        .spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let result = runtime.map(|runtime| runtime.block_on(every(&base, limit, &contract, &states)));
-            // Nobody waits any more where the caller was dropped.
-            let _ = send.send(result);
-        })
-        .map_err(ReferenceError::Start)?;
-    receive
-        .await
-        .map_err(|_| ReferenceError::Panicked)?
-        .map_err(ReferenceError::Start)
-}
-
-async fn every(base: &Url, limit: Duration, contract: &Contract, states: &Arc<dyn States>) -> Vec<Checked> {
-    let mut checked = Vec::new();
-    for (at, interaction) in contract.interactions.iter().enumerate() {
-        let began = Instant::now();
-        let verdict = match &interaction.kind {
-            Kind::Http(_) => one(base, limit, contract, at, interaction, states).await,
-            other => Verdict::CouldNotRun {
-                why: format!("a {} is not verified over HTTP", other.name()),
-            },
+/// Replays HTTP interactions in their order, each as a pact of its own.
+pub async fn verify_all(
+    target: &Target,
+    interactions: &[(Arc<Contract>, Arc<Interaction>)],
+    states: Arc<dyn ProviderStates>,
+) -> Vec<Outcome> {
+    let handle = Handle::current();
+    let mut outcomes = Vec::with_capacity(interactions.len());
+    for (contract, interaction) in interactions {
+        let job = {
+            let (target, states, handle) = (target.clone(), Arc::clone(&states), handle.clone());
+            let (contract, interaction) = (Arc::clone(contract), Arc::clone(interaction));
+            // Its future is not `Send`: it gets a thread that may block.
+            move || handle.block_on(verify(&target, &contract, &interaction, states.as_ref()))
         };
-        checked.push(Checked {
-            interaction: interaction.id.clone(),
-            title: interaction.title(),
-            line: interaction.line,
-            verdict,
-            elapsed: began.elapsed(),
-            sent: None,
-            trace: None,
+        outcomes.push(tokio::task::spawn_blocking(job).await.unwrap_or_else(|cause| {
+            let why = Why::Matcher {
+                cause: cause.to_string(),
+            };
+            Outcome::new(contract, interaction, Verdict::CouldNotRun { why }, Duration::ZERO)
+        }));
+    }
+    outcomes
+}
+
+async fn verify(
+    target: &Target,
+    contract: &Contract,
+    interaction: &Interaction,
+    states: &dyn ProviderStates,
+) -> Outcome {
+    let began = Instant::now();
+    let outcome = |verdict| Outcome::new(contract, interaction, verdict, began.elapsed());
+    if !matches!(interaction.kind, Kind::Http(_)) {
+        let kind = interaction.kind.name();
+        return outcome(Verdict::CouldNotRun {
+            why: Why::Kind { kind },
         });
     }
-    checked
+    let values = match states.set_up(&interaction.states).await {
+        Ok(values) => values,
+        Err(failure) => {
+            let why = Why::State {
+                what: failure.what,
+                help: failure.help,
+            };
+            return outcome(Verdict::CouldNotRun { why });
+        }
+    };
+    let verdict = judge(target, contract, interaction, values)
+        .await
+        .unwrap_or_else(|cause| Verdict::CouldNotRun {
+            why: Why::Matcher { cause },
+        });
+    match states.tear_down(&interaction.states).await {
+        Ok(()) => outcome(verdict),
+        Err(failure) => outcome(Verdict::CouldNotRun {
+            why: Why::State {
+                what: failure.what,
+                help: failure.help,
+            },
+        }),
+    }
 }
 
-async fn one(
-    base: &Url,
-    limit: Duration,
+async fn judge(
+    target: &Target,
     contract: &Contract,
-    at: usize,
     interaction: &Interaction,
-    states: &Arc<dyn States>,
-) -> Verdict {
-    let could_not = |why: String| Verdict::CouldNotRun { why };
-    let mut json = contract.json.clone();
-    if let Some(list) = json.get_mut("interactions").and_then(Value::as_array_mut) {
-        let alone = list.get(at).cloned();
-        *list = alone.into_iter().collect();
-    }
-    let pact = match load_pact_from_json(&contract.origin.to_string(), &json) {
-        Ok(pact) => pact,
-        Err(cause) => return could_not(format!("{cause:#}")),
+    values: Values,
+) -> Result<Verdict, String> {
+    let pact = load_pact_from_json(&contract.origin.to_string(), &alone(contract, interaction))
+        .map_err(|cause| format!("{cause:#}"))?;
+    let transport = ProviderTransport {
+        transport: "http".to_owned(),
+        port: target.base.port_or_known_default(),
+        path: Some(target.base.path().to_owned()),
+        scheme: Some(target.base.scheme().to_owned()),
     };
-    let executor = Arc::new(Executor {
-        states: Arc::clone(states),
-        reset: AtomicBool::new(false),
-    });
+    let provider = ProviderInfo {
+        name: contract.provider.clone(),
+        host: target.base.host_str().unwrap_or("localhost").to_owned(),
+        transports: vec![transport],
+        ..ProviderInfo::default()
+    };
     let options = VerificationOptions::<NullRequestFilterExecutor> {
-        // The provider is on loopback; without this the CA store is read again for every interaction.
-        disable_ssl_verification: true,
-        request_timeout: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-        follow_redirects: false,
+        request_timeout: u64::try_from(target.answer_within.as_millis()).unwrap_or(u64::MAX),
+        custom_headers: target.headers.iter().cloned().collect(),
         coloured_output: false,
+        follow_redirects: false,
         ..VerificationOptions::default()
     };
+    let executor = Arc::new(Returned(values));
     let result = verify_pact_internal(
-        &provider(base, contract),
+        &provider,
         &FilterInfo::None,
         pact,
         &options,
@@ -125,70 +124,52 @@ async fn one(
         false,
         Duration::ZERO,
     )
-    .await;
-    let outcome = match result {
-        Ok(result) => result.results.into_iter().next().map(|first| first.result),
-        Err(cause) => return could_not(format!("{cause:#}")),
+    .await
+    .map_err(|cause| format!("{cause:#}"))?;
+    let verdict = match result.results.into_iter().next() {
+        None => return Err("pact_verifier ran no interaction".to_owned()),
+        Some(one) => match one.result {
+            Ok(()) => Verdict::Passed,
+            Err(MismatchResult::Mismatches { mismatches, .. }) => {
+                Verdict::of(from_mismatches(&mismatches), interaction.pending)
+            }
+            Err(MismatchResult::Error(error, _)) => return Err(error),
+        },
     };
-    match outcome {
-        Some(Ok(())) => Verdict::Passed,
-        Some(Err(MismatchResult::Mismatches { mismatches, .. })) => {
-            Verdict::of(from_mismatches(&mismatches), interaction)
-        }
-        Some(Err(MismatchResult::Error(why, _))) => could_not(why),
-        None => could_not("pact_verifier looked at no interaction".to_owned()),
-    }
+    Ok(verdict)
 }
 
-fn provider(base: &Url, contract: &Contract) -> ProviderInfo {
-    ProviderInfo {
-        name: contract.provider.clone(),
-        host: base.host_str().unwrap_or("127.0.0.1").to_owned(),
-        transports: vec![ProviderTransport {
-            transport: "http".to_owned(),
-            port: base.port_or_known_default(),
-            path: Some(base.path().trim_end_matches('/').to_owned()),
-            scheme: Some(base.scheme().to_owned()),
-        }],
-        ..ProviderInfo::default()
+/// The pact with this interaction alone: the verifier would go through all of them to find it.
+fn alone(contract: &Contract, interaction: &Interaction) -> Value {
+    let at = contract.interactions.iter().position(|one| one.id == interaction.id);
+    let mut fields = serde_json::Map::new();
+    for (key, value) in contract.json.as_object().into_iter().flatten() {
+        let value = match key.as_str() {
+            "interactions" | "messages" => json!([at.and_then(|at| value.get(at))]),
+            _ => value.clone(),
+        };
+        fields.insert(key.clone(), value);
     }
+    Value::Object(fields)
 }
 
-/// Our states, as `pact_verifier` calls them: one call per state, with an empty name where there is none.
-struct Executor {
-    states: Arc<dyn States>,
-    reset: AtomicBool,
-}
-
-impl fmt::Debug for Executor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Executor").finish_non_exhaustive()
-    }
-}
+/// Hands over what our own set-up returned.
+#[derive(Debug)]
+struct Returned(Values);
 
 #[async_trait]
-impl ProviderStateExecutor for Executor {
+impl ProviderStateExecutor for Returned {
     async fn call(
         self: Arc<Self>,
-        _: Option<String>,
-        state: &ProviderState,
-        setup: bool,
-        _: Option<&reqwest::Client>,
-    ) -> Result<HashMap<String, Value>, anyhow::Error> {
-        if setup && !self.reset.swap(true, Ordering::SeqCst) {
-            self.states.reset().await?;
-        }
-        match (state.name.is_empty(), setup) {
-            (true, _) => Ok(HashMap::new()),
-            (false, true) => Ok(self.states.set_up(state).await?),
-            (false, false) => {
-                self.states.tear_down(state).await?;
-                Ok(HashMap::new())
-            }
-        }
+        _interaction: Option<String>,
+        _state: &ProviderState,
+        _setup: bool,
+        _client: Option<&reqwest::Client>,
+    ) -> anyhow::Result<HashMap<String, Value>> {
+        Ok(self.0.clone())
     }
 
     fn teardown(&self) -> bool {
-        true
+        false
     }
 }

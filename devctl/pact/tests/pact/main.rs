@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 
+mod agreement;
 mod index;
+mod postgres;
+mod provider;
+mod report;
+mod states;
 mod stub;
 mod stub_speed;
 mod support;

@@ -1,243 +1,253 @@
-//! Promises replayed at a real provider: the fast loop says what `pact_verifier` says, and never calls a failure of
-//! infrastructure a broken promise.
+//! What only the fast loop promises: could-not-run is never broken, slow answers are named, the client is kept alive,
+//! states are torn down, and the cost is linear.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::Request;
-use axum::response::Response;
 use devctl_pact::ProviderState;
-use devctl_pact::difference::{Difference, Part};
-use devctl_pact::index::Contract;
-use devctl_pact::verify::http::Provider;
-use devctl_pact::verify::{Checked, StateError, Stateless, States, Verdict, reference};
+use devctl_pact::difference::Part;
+use devctl_pact::index::{Contract, Index, Interaction};
+use devctl_pact::verify::{
+    HttpVerifier, NoStates, ProviderStates, Selection, Shard, StateFailure, Target, Values, Verdict, Why,
+};
+use regex::Regex;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
-use url::Url;
 
+use crate::provider::{Answer, Provider, status};
 use crate::support::{contract, http, pact};
 
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// Serves `router` on a port of its own until the test's runtime ends.
-async fn serve(router: Router) -> Url {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url
+fn work(interactions: &Value) -> Vec<(Arc<Contract>, Arc<Interaction>)> {
+    Selection::default().pick(&Index::new(vec![contract(&pact(interactions))]))
 }
 
-async fn fast(url: &Url, contract: &Contract, states: &dyn States) -> Vec<Checked> {
-    Provider::new(url.clone(), LIMIT)
-        .unwrap()
-        .verify(contract, states, |_| true)
-        .await
-}
-
-/// What was found, without the rule's name, which `pact_verifier` does not give.
-fn essence(checked: &Checked) -> (String, Vec<Difference>) {
-    let plain = |differences: &[Difference]| {
-        let mut plain = differences.to_vec();
-        plain.iter_mut().for_each(|difference| difference.rule = None);
-        plain
-    };
-    match &checked.verdict {
-        Verdict::Passed => ("passed".to_owned(), Vec::new()),
-        Verdict::Broken { differences } => ("broken".to_owned(), plain(differences)),
-        Verdict::Pending { differences } => ("pending".to_owned(), plain(differences)),
-        Verdict::CouldNotRun { .. } => ("could not run".to_owned(), Vec::new()),
+fn get(path: &str, state: Option<&str>) -> Value {
+    let mut one = http(
+        &format!("get {path}"),
+        &json!({"method": "GET", "path": path}),
+        &json!({"status": 200}),
+    );
+    if let Some(state) = state {
+        one["providerStates"] = json!([{"name": state}]);
     }
+    one
 }
 
-fn answer(of: &Value) -> Response {
-    let status = of["status"].as_u64().unwrap_or(200);
-    let mut response = Response::builder().status(u16::try_from(status).unwrap());
-    for (name, value) in of["headers"].as_object().into_iter().flatten() {
-        response = response.header(name, value.as_str().unwrap());
-    }
-    let body = match &of["body"] {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        json => json.to_string(),
-    };
-    response.body(Body::from(body)).unwrap()
-}
-
-/// Every matcher's cases: an interaction per answer, and the provider that gives those answers.
-fn corpus() -> (Vec<Value>, Vec<bool>, Router) {
-    let cases: Vec<Value> = serde_json::from_str(include_str!("../corpus/matchers.json")).unwrap();
-    let (mut interactions, mut kept, mut answers) = (Vec::new(), Vec::new(), HashMap::new());
-    for (at, case) in cases.iter().enumerate() {
-        for (nth, one) in case["answers"].as_array().unwrap().iter().enumerate() {
-            let path = format!("/{at}/{nth}");
-            let name = format!("{} {nth}", case["name"].as_str().unwrap());
-            interactions.push(http(&name, &json!({"method": "GET", "path": path}), &case["response"]));
-            kept.push(one["kept"].as_bool().unwrap());
-            answers.insert(path, one.clone());
-        }
-    }
-    let answers = Arc::new(answers);
-    let router = Router::new().fallback(move |request: Request| {
-        let answers = Arc::clone(&answers);
-        async move { answer(&answers[request.uri().path()]) }
-    });
-    (interactions, kept, router)
+async fn verdicts(target: Target, interactions: &Value, states: &dyn ProviderStates) -> Vec<Verdict> {
+    let verifier = HttpVerifier::new(target).unwrap();
+    let outcomes = verifier.verify_all(&work(interactions), states, |_| true).await;
+    outcomes.into_iter().map(|outcome| outcome.verdict).collect()
 }
 
 #[tokio::test]
-async fn the_fast_loop_and_the_reference_agree_on_every_matcher() {
-    let (interactions, kept, router) = corpus();
-    let contract = contract(&pact(&Value::from(interactions)));
-    let url = serve(router).await;
-    let ours = fast(&url, &contract, &Stateless).await;
-    let theirs = reference::verify(&url, LIMIT, &contract, Arc::new(Stateless))
-        .await
-        .unwrap();
-    assert_eq!(ours.len(), kept.len());
-    let mut wrong = Vec::new();
-    for ((ours, theirs), kept) in ours.iter().zip(&theirs).zip(kept) {
-        let wanted = if kept { "passed" } else { "broken" };
-        if essence(ours) != essence(theirs) || essence(ours).0 != wanted {
-            wrong.push(format!(
-                "{}: wanted {wanted}\n  ours   {:?}\n  theirs {:?}",
-                ours.title,
-                essence(ours),
-                essence(theirs)
-            ));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+async fn a_provider_that_is_not_there_could_not_be_run() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let verdicts = verdicts(Target::new(url.parse().unwrap()), &json!([get("/a", None)]), &NoStates).await;
+    let [
+        Verdict::CouldNotRun {
+            why: Why::Unreachable { cause },
+        },
+    ] = &verdicts[..]
+    else {
+        panic!("{verdicts:?}");
+    };
+    assert!(cause.contains("refused"), "{cause}");
 }
 
-/// Remembers what it was asked, and gives back an id that only it knows.
+#[tokio::test]
+async fn a_provider_that_dies_in_the_middle_could_not_be_run() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut some = [0; 16];
+            socket.read_exact(&mut some).await.unwrap();
+        }
+    });
+    let verdicts = verdicts(Target::new(url.parse().unwrap()), &json!([get("/a", None)]), &NoStates).await;
+    server.abort();
+    assert!(
+        matches!(
+            verdicts[..],
+            [Verdict::CouldNotRun {
+                why: Why::ConnectionLost { .. }
+            }]
+        ),
+        "{verdicts:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_slow_answer_is_broken_and_says_so() {
+    // Accepts and never answers.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut target = Target::new(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
+    target.answer_within = Duration::from_millis(50);
+    let verdicts = verdicts(target, &json!([get("/a", None)]), &NoStates).await;
+    let [Verdict::Broken { mismatches }] = &verdicts[..] else {
+        panic!("{verdicts:?}");
+    };
+    assert_eq!(mismatches[0].part, Part::Time);
+    assert_eq!(mismatches[0].expected, "an answer within 50 ms");
+}
+
 #[derive(Default)]
-struct Recording(Mutex<Vec<String>>);
+struct Recorder {
+    calls: Mutex<Vec<String>>,
+}
 
 #[async_trait]
-impl States for Recording {
-    async fn reset(&self) -> Result<(), StateError> {
-        self.0.lock().unwrap().push("reset".to_owned());
-        Ok(())
-    }
-
-    async fn set_up(&self, state: &ProviderState) -> Result<HashMap<String, Value>, StateError> {
-        if state.name == "impossible" {
-            return Err(StateError {
-                state: state.name.clone(),
-                why: "no such table".to_owned(),
-            });
+impl ProviderStates for Recorder {
+    async fn set_up(&self, states: &[ProviderState]) -> Result<Values, StateFailure> {
+        let name = states.first().map(|state| state.name.clone()).unwrap_or_default();
+        self.calls.lock().unwrap().push(format!("up {name}"));
+        if name == "unknown" {
+            let (what, help) = ("find the state `unknown`".to_owned(), None);
+            return Err(StateFailure { what, help });
         }
-        self.0
-            .lock()
-            .unwrap()
-            .push(format!("set up {} {}", state.name, state.params["table"]));
-        Ok(HashMap::from([("id".to_owned(), json!("42"))]))
+        Ok(Values::new())
     }
 
-    async fn tear_down(&self, state: &ProviderState) -> Result<(), StateError> {
-        self.0.lock().unwrap().push(format!("tear down {}", state.name));
+    async fn tear_down(&self, states: &[ProviderState]) -> Result<(), StateFailure> {
+        let name = states.first().map(|state| state.name.clone()).unwrap_or_default();
+        self.calls.lock().unwrap().push(format!("down {name}"));
         Ok(())
     }
 }
 
 #[tokio::test]
-async fn states_are_set_and_what_they_return_is_asked_for() {
-    let mut interaction = http(
-        "an order",
-        &json!({
-            "method": "POST", "path": "/orders/1",
-            "headers": {"Authorization": ["Bearer secret"], "Content-Type": ["application/json"]},
-            "body": {"content": {"id": "1"}, "contentType": "application/json", "encoded": false},
-            "generators": {
-                "path": {"type": "ProviderState", "expression": "/orders/${id}", "dataType": "STRING"},
-                "body": {"$.id": {"type": "ProviderState", "expression": "${id}", "dataType": "STRING"}},
-            },
+async fn states_are_set_and_undone_around_each_interaction() {
+    let answers: HashMap<String, Answer> = [("/a".to_owned(), Box::new(|_: &_, _: &_| status(200)) as Answer)].into();
+    let provider = Provider::new(answers).await;
+    let states = Recorder::default();
+    let mut announced = get("/a", Some("unknown"));
+    announced["pending"] = json!(true);
+    let interactions = json!([
+        get("/a", Some("one")),
+        get("/a", None),
+        get("/a", Some("unknown")),
+        announced
+    ]);
+    let verdicts = verdicts(Target::new(provider.url()), &interactions, &states).await;
+    assert_eq!(verdicts[..2], [Verdict::Passed, Verdict::Passed]);
+    assert!(
+        matches!(&verdicts[2], Verdict::CouldNotRun { why: Why::State { .. } }),
+        "{verdicts:?}"
+    );
+    assert!(
+        matches!(
+            &verdicts[3],
+            Verdict::Pending {
+                why: Some(Why::State { .. }),
+                ..
+            }
+        ),
+        "{verdicts:?}"
+    );
+    let calls = states.calls.lock().unwrap().join(", ");
+    assert_eq!(calls, "up one, down one, up , down , up unknown, up unknown");
+}
+
+#[tokio::test]
+async fn the_exchange_of_a_broken_promise_is_kept_without_secrets() {
+    let provider = Provider::new(HashMap::new()).await;
+    let mut one = get("/a?", None);
+    one["request"] =
+        json!({"method": "GET", "path": "/a", "query": {"x": ["1"]}, "headers": {"authorization": ["Bearer hunter2"]}});
+    let verifier = HttpVerifier::new(Target::new(provider.url())).unwrap();
+    let outcomes = verifier.verify_all(&work(&json!([one])), &NoStates, |_| true).await;
+    let exchange = outcomes[0].exchange.as_ref().unwrap();
+    assert_eq!((exchange.request.as_str(), exchange.status), ("GET /a?x=1", 404));
+    assert_eq!(
+        exchange.request_headers,
+        [("authorization".to_owned(), "(not shown)".to_owned())]
+    );
+    assert_eq!(outcomes[0].trace.as_ref().unwrap().len(), 32);
+    assert_eq!(outcomes[0].pact, "a.json:1");
+}
+
+#[tokio::test]
+async fn a_thousand_interactions_use_one_connection_and_linear_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: url::Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    let app = axum::Router::new().fallback(async || status(200));
+    let server = tokio::spawn(async move {
+        axum::serve(
+            axum::serve::ListenerExt::tap_io(listener, move |_| {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }),
+            app,
+        )
+        .await
+        .unwrap();
+    });
+    let time = async |count: usize| {
+        let interactions: Vec<Value> = (0..count).map(|at| get(&format!("/{at}"), None)).collect();
+        let work = work(&interactions.into());
+        let verifier = HttpVerifier::new(Target::new(url.clone())).unwrap();
+        let began = Instant::now();
+        let outcomes = verifier.verify_all(&work, &NoStates, |_| true).await;
+        assert!(outcomes.iter().all(|outcome| outcome.verdict == Verdict::Passed));
+        began.elapsed()
+    };
+    let few = time(100).await;
+    let many = time(1_000).await;
+    server.abort();
+    assert_eq!(
+        connections.load(Ordering::Relaxed),
+        2,
+        "one for each of the two verifiers"
+    );
+    assert!(many < few * 40, "100: {few:?}, 1000: {many:?}");
+}
+
+#[test]
+fn a_selection_picks_by_names_expression_id_and_shard() {
+    let interactions: Vec<Value> = (0..50).map(|at| get(&format!("/{at}"), None)).collect();
+    let index = Index::new(vec![contract(&pact(&interactions.into()))]);
+    let pick = |selection: Selection| selection.pick(&index).len();
+    assert_eq!(pick(Selection::default()), 50);
+    assert_eq!(
+        pick(Selection {
+            providers: vec!["shop".to_owned()],
+            ..Selection::default()
         }),
-        &json!({"status": 200}),
+        50
     );
-    interaction["providerStates"] = json!([{"name": "there is an order", "params": {"table": 7}}]);
-    let contract = contract(&pact(&json!([interaction])));
-    let router = Router::new().fallback(|request: Request| async move {
-        let path = request.uri().path().to_owned();
-        let body: Bytes = axum::body::to_bytes(request.into_body(), 1_000).await.unwrap();
-        answer(&json!({"status": if path == "/orders/42" && body.as_ref() == br#"{"id":"42"}"# { 200 } else { 404 }}))
-    });
-    let url = serve(router).await;
-    let states = Arc::new(Recording::default());
-    let ours = fast(&url, &contract, states.as_ref()).await;
-    assert_eq!(ours[0].verdict, Verdict::Passed);
-    let sent = ours[0].sent.clone().unwrap();
-    assert!(sent.url.ends_with("/orders/42"), "{}", sent.url);
-    assert!(!format!("{sent:?}").contains("secret"));
-    let calls = ["reset", "set up there is an order 7", "tear down there is an order"];
-    assert_eq!(*states.0.lock().unwrap(), calls);
-    let theirs = reference::verify(&url, LIMIT, &contract, states.clone()).await.unwrap();
-    assert_eq!(theirs[0].verdict, Verdict::Passed);
-    assert_eq!(states.0.lock().unwrap()[3..], calls);
-}
-
-#[tokio::test]
-async fn what_could_not_run_is_never_broken() {
-    let mut stated = http(
-        "stated",
-        &json!({"method": "GET", "path": "/"}),
-        &json!({"status": 200}),
+    assert_eq!(
+        pick(Selection {
+            consumers: vec!["other".to_owned()],
+            ..Selection::default()
+        }),
+        0
     );
-    stated["providerStates"] = json!([{"name": "impossible"}]);
-    let contract = contract(&pact(&json!([stated])));
-    let url = serve(Router::new()).await;
-    let states = Arc::new(Recording::default());
-    let checked = fast(&url, &contract, states.as_ref()).await;
-    let Verdict::CouldNotRun { why } = &checked[0].verdict else {
-        panic!("{checked:?}")
+    let matching = |text: &str| Selection {
+        interaction: Regex::new(text).ok(),
+        ..Selection::default()
     };
-    assert_eq!(why, "set the state `impossible`: no such table");
-
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let checked = fast(&Url::parse(&format!("http://{gone}")).unwrap(), &contract, &Stateless).await;
-    assert!(matches!(checked[0].verdict, Verdict::CouldNotRun { .. }), "{checked:?}");
-}
-
-#[tokio::test]
-async fn a_slow_answer_is_broken_and_a_pending_one_is_not() {
-    let slow = http("slow", &json!({"method": "GET", "path": "/"}), &json!({"status": 200}));
-    let mut pending = slow.clone();
-    pending["pending"] = json!(true);
-    let contract = contract(&pact(&json!([slow, pending])));
-    let router = Router::new().fallback(|| async {
-        std::future::pending::<()>().await;
-    });
-    let provider = Provider::new(serve(router).await, Duration::from_millis(50)).unwrap();
-    let checked = provider.verify(&contract, &Stateless, |_| true).await;
-    let Verdict::Broken { differences } = &checked[0].verdict else {
-        panic!("{checked:?}")
-    };
-    assert_eq!(differences[0].part, Part::Time);
-    assert!(matches!(checked[1].verdict, Verdict::Pending { .. }));
-}
-
-#[tokio::test]
-async fn a_difference_names_its_rule() {
-    let response = json!({
-        "status": 200, "headers": {"Content-Type": ["application/json"]},
-        "body": {"content": {"n": 1}, "contentType": "application/json", "encoded": false},
-        "matchingRules": {"body": {"$.n": {"matchers": [{"match": "integer"}]}}},
-    });
-    let contract = contract(&pact(&json!([http(
-        "n",
-        &json!({"method": "GET", "path": "/"}),
-        &response
-    )])));
-    let router = Router::new()
-        .fallback(|| async { answer(&json!({"headers": {"content-type": "application/json"}, "body": {"n": "one"}})) });
-    let checked = fast(&serve(router).await, &contract, &Stateless).await;
-    let Verdict::Broken { differences } = &checked[0].verdict else {
-        panic!("{checked:?}")
-    };
-    assert_eq!((differences[0].part, differences[0].path.as_str()), (Part::Body, "$.n"));
-    assert_eq!(differences[0].rule.as_deref(), Some(r#"{"match":"integer"}"#));
+    assert_eq!(pick(matching("/1.$")), 10);
+    let id = index.contracts()[0].interactions[7].id.to_string();
+    assert_eq!(pick(matching(&id)), 1);
+    let shards: Vec<usize> = ["1/3", "2/3", "3/3"]
+        .map(|text| {
+            pick(Selection {
+                shard: text.parse().ok(),
+                ..Selection::default()
+            })
+        })
+        .to_vec();
+    assert_eq!(shards.iter().sum::<usize>(), 50);
+    assert!(shards.iter().all(|part| *part > 5), "{shards:?}");
+    for wrong in ["0/3", "4/3", "1", "a/b", "1/0"] {
+        assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+    }
 }

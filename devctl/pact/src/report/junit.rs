@@ -1,0 +1,42 @@
+//! The JUnit report: a suite for each pair of provider and consumer, a case for each interaction. Broken is a failure,
+//! could-not-run an error, pending is skipped.
+
+use quick_junit::{NonSuccessKind, Report as JUnit, TestCase, TestCaseStatus, TestSuite};
+
+use super::{Report, text};
+use crate::verify::{Outcome, Verdict};
+
+/// The report as XML.
+///
+/// # Errors
+///
+/// Where the XML cannot be written.
+pub fn render(report: &Report) -> Result<String, quick_junit::SerializeError> {
+    let mut document = JUnit::new("devctl verify");
+    for provider in &report.providers {
+        for consumer in &provider.consumers {
+            let mut suite = TestSuite::new(format!("{} -> {}", consumer.consumer, provider.provider));
+            suite.add_test_cases(consumer.outcomes.iter().map(case));
+            document.add_test_suite(suite);
+        }
+    }
+    document.to_string()
+}
+
+fn case(outcome: &Outcome) -> TestCase {
+    let mut status = match outcome.verdict {
+        Verdict::Passed => TestCaseStatus::success(),
+        Verdict::Broken { .. } => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Verdict::CouldNotRun { .. } => TestCaseStatus::non_success(NonSuccessKind::Error),
+        Verdict::Pending { .. } => TestCaseStatus::skipped(),
+    };
+    if outcome.verdict != Verdict::Passed {
+        status.set_message(text::because(&outcome.verdict));
+        status.set_description(text::details(outcome).join("\n"));
+        status.set_type(outcome.verdict.name());
+    }
+    let mut case = TestCase::new(format!("{} [{}]", outcome.title(), outcome.interaction), status);
+    case.set_classname(outcome.provider.as_str());
+    case.set_time(outcome.took);
+    case
+}

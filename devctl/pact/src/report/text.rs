@@ -1,0 +1,78 @@
+//! What a terminal shows, as lines without colour: the one line of a provider, and a broken promise in full.
+
+use super::{ProviderReport, replay_command};
+use crate::difference::Difference;
+use crate::verify::{Outcome, Verdict};
+
+/// `billing: 12 kept, 1 broken: a charge (given ...) $.id: expected ...`.
+pub fn line(provider: &ProviderReport) -> String {
+    let mut line = format!("{}: {}", provider.provider, provider.counts.sentence());
+    let first = provider
+        .consumers
+        .iter()
+        .flat_map(|consumer| &consumer.outcomes)
+        .find(|outcome| matches!(outcome.verdict, Verdict::Broken { .. } | Verdict::CouldNotRun { .. }));
+    if let Some(outcome) = first {
+        line.push_str(&format!(": {}: {}", outcome.title(), because(&outcome.verdict)));
+    }
+    line
+}
+
+/// The verdict's reason in one line; empty where the promise is kept.
+pub fn because(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Passed => String::new(),
+        Verdict::CouldNotRun { why } | Verdict::Pending { why: Some(why), .. } => format!("could not {why}"),
+        Verdict::Broken { mismatches } | Verdict::Pending { mismatches, .. } => {
+            mismatches.first().map(sentence).unwrap_or_default()
+        }
+    }
+}
+
+/// Everything that helps with one outcome, line by line.
+pub fn details(outcome: &Outcome) -> Vec<String> {
+    let mut lines = Vec::new();
+    for difference in outcome.verdict.mismatches() {
+        lines.push(sentence(difference));
+        lines.push(format!("  expected: {}", difference.expected));
+        lines.push(format!("  actual:   {}", difference.actual));
+        if let Some(rule) = &difference.rule {
+            lines.push(format!("  rule:     {rule}"));
+        }
+    }
+    if let Verdict::CouldNotRun { why } | Verdict::Pending { why: Some(why), .. } = &outcome.verdict {
+        lines.push(format!("could not {why}"));
+        if let crate::verify::Why::State { help: Some(help), .. } = why {
+            lines.push(format!("  help: {help}"));
+        }
+    }
+    if let Some(exchange) = &outcome.exchange {
+        lines.push(format!("sent: {}", exchange.request));
+        for (name, value) in &exchange.request_headers {
+            lines.push(format!("  {name}: {value}"));
+        }
+        if !exchange.request_body.is_empty() {
+            lines.push(format!("  {}", exchange.request_body));
+        }
+        if exchange.status > 0 {
+            lines.push(format!("answered: {}", exchange.status));
+        }
+        if !exchange.response_body.is_empty() {
+            lines.push(format!("  {}", exchange.response_body));
+        }
+    }
+    if let Some(trace) = &outcome.trace {
+        lines.push(format!("trace: {trace}"));
+    }
+    lines.push(format!("pact: {}", outcome.pact));
+    lines.push(format!("again: {}", replay_command(outcome)));
+    lines
+}
+
+fn sentence(difference: &Difference) -> String {
+    if difference.path.is_empty() || difference.message.contains(&difference.path) {
+        difference.message.clone()
+    } else {
+        format!("{}: {}", difference.path, difference.message)
+    }
+}
