@@ -166,10 +166,6 @@ fn dependencies(map: &mut Map) {
 
 /// Gives variables without a value the caller's; those that the caller has not are kept or dropped.
 fn resolve(node: &mut Node, environment: &IndexMap<String, String>, keep: bool) {
-    if node.as_list().is_some_and(<[Node]>::is_empty) {
-        node.value = Value::Null;
-        return;
-    }
     match &mut node.value {
         Value::List(list) => list.retain_mut(|item| {
             let Value::Text(text) = &mut item.value else {
@@ -199,6 +195,9 @@ fn resolve(node: &mut Node, environment: &IndexMap<String, String>, keep: bool) 
             }
         }),
         _ => {}
+    }
+    if node.as_list().is_some_and(<[Node]>::is_empty) {
+        node.value = Value::Null;
     }
 }
 

@@ -61,18 +61,23 @@ pub struct ModelTree {
 /// Everything that is wrong with the files.
 pub fn model_tree(files: &dyn Files, options: &LoadOptions) -> Result<ModelTree, Diagnostics> {
     let mut session = Session::new(files, options);
-    let tree = find::find(&mut session).and_then(|found| {
+    let tree = find::find(&mut session).and_then(|mut found| {
+        let environment = found.environment.clone();
+        if options.no_interpolate {
+            // A file that keeps its variables is not yet anyone's: no secret and no value of the caller gets into it.
+            found.environment.retain(|name, _| name == "COMPOSE_PROJECT_NAME");
+        }
         let mut tree = model::load(&mut session, &found)?;
         project::imply(&mut session, &found, &mut tree)?;
-        Ok((tree, found))
+        Ok((tree, found.name, environment))
     });
     let (errors, warnings, _) = session.finish();
     match tree {
-        Ok((root, found)) if errors.is_empty() => Ok(ModelTree {
+        Ok((root, name, environment)) if errors.is_empty() => Ok(ModelTree {
             root,
             warnings,
-            name: found.name,
-            environment: found.environment,
+            name,
+            environment,
         }),
         _ => Err(errors.with_warnings(warnings)),
     }
