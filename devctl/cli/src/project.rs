@@ -64,7 +64,14 @@ impl Project {
     pub(crate) fn services_as_json(&self) -> Vec<(String, Value)> {
         let services = self.model.services.iter();
         services
-            .map(|(name, service)| (name.clone(), service.to_json()))
+            .map(|(name, service)| {
+                let mut json = service.to_json();
+                // Compose leaves extensions out of its JSON; what is said of a service is said of all of it.
+                if let (Some(fields), Some(ours)) = (json.as_object_mut(), service.extensions.get("x-devctl")) {
+                    fields.insert("x-devctl".to_owned(), ours.clone());
+                }
+                (name.clone(), json)
+            })
             .collect()
     }
 

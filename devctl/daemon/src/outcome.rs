@@ -159,9 +159,10 @@ impl Waiter {
                 _ => None,
             });
         let run = node.and_then(|node| node.run.as_ref());
+        // A run that could not be started is over: its words are the newest in the log.
         let number = run
             .map(|run| run.number)
-            .or_else(|| node.and_then(|node| node.last.as_ref()).map(|last| last.run));
+            .or_else(|| all.performer.means.logs.last_run(&id.to_string()));
         let log_tail = match (failure.output.is_empty(), number) {
             (true, Some(number)) => tail(all, id, number),
             _ => failure.output,

@@ -145,6 +145,7 @@ fn summary(all: &Loop, node: &Node, status: Status, holds: &[Hold]) -> String {
             let replace = match (&node.next, &node.replace) {
                 (Some(_), _) => ", its next run is starting",
                 (None, Some(_)) => ", to be replaced",
+                (None, None) if node.build.failure.is_some() => ", its last build failed",
                 (None, None) => "",
             };
             format!("{what} for {}{replace}", Seconds(now - run.ready.unwrap_or(run.issued)))

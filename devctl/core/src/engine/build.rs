@@ -24,6 +24,7 @@ impl State {
                 build,
             });
         }
+        node.build.failure = None;
         node.build.running = Some((number, now, node.build.source.clone()));
         out.push(Effect::Build {
             node: id.clone(),
@@ -70,6 +71,7 @@ impl State {
         match outcome {
             Err(failure) => {
                 if serving {
+                    node.build.failure = Some(failure.clone());
                     node.replace = None;
                 } else if node.wanted == Wanted::Up {
                     node.failure = Some(Failure {

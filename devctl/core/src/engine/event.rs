@@ -1,6 +1,6 @@
 //! Every reason to wake the engine.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -92,6 +92,8 @@ pub enum Event {
 pub struct Up {
     /// The files' meaning.
     pub plan: Plan,
+    /// Every service that the files name, those that a profile turns off included: they are no orphans.
+    pub named: HashSet<String>,
     /// Which nodes are to run, dependencies included. The others stay as they are.
     pub scope: Vec<NodeId>,
     /// Replace also what has not changed.

@@ -201,6 +201,8 @@ pub struct Build {
     pub span: Option<(Time, Time)>,
     /// The sources' state as last seen.
     pub source: Option<String>,
+    /// Why the last build failed, while a run from before it serves.
+    pub failure: Option<Failure>,
     /// What was changed, where the build is the answer to a save.
     pub cause: Option<String>,
 }

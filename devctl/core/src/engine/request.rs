@@ -36,7 +36,7 @@ impl State {
             }
         }
         for (id, node) in &mut self.nodes {
-            if !up.plan.nodes.contains_key(id) {
+            if !up.plan.nodes.contains_key(id) && !up.named.contains(id.service()) {
                 node.orphan = true;
                 if up.remove_orphans {
                     node.wanted = Wanted::Gone { volumes: false };
@@ -95,7 +95,7 @@ impl State {
         node.completed = None;
         if node.plan.builds && !up.no_build {
             let source = up.sources.get(id).cloned();
-            let stale = node.build.artefact.is_none() || source.is_none() || source != node.build.stamp;
+            let stale = node.build.stamp.is_none() || source.is_none() || source != node.build.stamp;
             // Without a known source state a build is due only where a run is.
             let due = up.build || (stale && (source.is_some() || node.run.is_none()));
             node.build.source = source;

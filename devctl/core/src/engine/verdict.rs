@@ -55,6 +55,11 @@ impl State {
                     failure.output = run.health.output.lines().map(str::to_owned).collect();
                     NodeVerdict::Failed(failure)
                 }
+                _ if node.build.failure.is_some() => {
+                    let failure = node.build.failure.clone().unwrap_or_default();
+                    let what = format!("build failed, the run from before still serves: {}", failure.what);
+                    NodeVerdict::Failed(Failure { what, ..failure })
+                }
                 _ if run.is_ready() && node.replace.is_none() && node.build.running.is_none() => NodeVerdict::Ready,
                 _ => NodeVerdict::Pending,
             };

@@ -98,7 +98,10 @@ pub fn changes(up: &Up, state: &State) -> Vec<Change> {
         }
     }
     for (id, node) in state.nodes() {
-        if !up.plan.nodes.contains_key(id) && (!node.quiet() || !node.orphan || up.remove_orphans) {
+        if !up.plan.nodes.contains_key(id)
+            && !up.named.contains(id.service())
+            && (!node.quiet() || !node.orphan || up.remove_orphans)
+        {
             let (action, reason) = match up.remove_orphans {
                 true => (Action::Remove, "the files no longer name it"),
                 false => (

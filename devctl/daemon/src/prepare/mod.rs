@@ -60,6 +60,11 @@ impl Preparer {
         }
         project::check_names(&project, request.services.iter().chain(&request.stub))?;
 
+        if source.runtime() == v1::Runtime::Docker {
+            // Known before anything is touched: what runs stays as it is.
+            let text = "error: `--runtime docker` was asked for, and this devctl runs nothing in containers yet\nhelp: `--runtime auto` (the default) runs processes and the machine's own servers";
+            return Err(project::invalid(vec![text.to_owned()]));
+        }
         let caller: Arc<IndexMap<String, String>> = Arc::new(source.environment.clone().into_iter().collect());
         let path = caller.get("PATH").cloned().unwrap_or_default();
         let machine = blocking(move || Machine::look(&path)).await?;
@@ -82,6 +87,7 @@ impl Preparer {
         )
         .await?;
 
+        words_of_a_shell(&project, &mut remarks);
         let plan = plan(&project, &choices, &addresses)?;
         let specs = self.specs(&project, &plan, &choices, &addresses, &caller);
         let stubs = contract_stubs(
@@ -102,10 +108,13 @@ impl Preparer {
                 .map(|path| path.display().to_string())
                 .collect(),
         };
+        let named: std::collections::HashSet<String> =
+            project.all_services().map(|service| service.name.clone()).collect();
         let wanted_edges = wanted.ids();
         self.last = Some((project, wanted));
         Ok(UpCommand {
             up: Up {
+                named: named.clone(),
                 plan,
                 scope,
                 force_recreate: request.force_recreate,
@@ -204,6 +213,29 @@ fn plan(project: &Project, choices: &HashMap<String, Choice>, addresses: &Addres
         node.swap = Swap::Restart;
     }
     Ok(plan)
+}
+
+/// A command is run as it stands, without a shell: what only a shell understands is told.
+fn words_of_a_shell(project: &Project, remarks: &mut Vec<Remark>) {
+    const SHELL: &[&str] = &["&&", "||", ";", "|", ">", ">>", "<", "2>&1", "&"];
+    for service in project.services.values() {
+        let Some(native) = &service.x_devctl.native else {
+            continue;
+        };
+        for (key, command) in [("build", &native.build), ("command", &native.command)] {
+            let odd = command
+                .iter()
+                .flatten()
+                .find(|word| SHELL.contains(&word.as_str()) || word.ends_with(';'));
+            if let Some(word) = odd {
+                remarks.push(Remark {
+                    node: Some(NodeId::from(service.name.as_str())),
+                    text: format!("its `x-devctl.native.{key}` has `{word}`, and is not run by a shell"),
+                    help: Some(format!("write `{key}: [sh, -c, \"...\"]` for a shell")),
+                });
+            }
+        }
+    }
 }
 
 fn scope_services(project: &Project, request: &v1::UpRequest) -> HashSet<String> {

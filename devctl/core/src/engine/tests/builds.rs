@@ -86,7 +86,10 @@ fn a_failed_build_keeps_the_old_run() {
      0.00 api build #3 failed
       | api build failed, the run from before still serves: `cargo build` exited with 101
     ");
-    assert_eq!(story.state.verdict(&["api".into()], story.now), Verdict::Ready);
+    assert!(matches!(
+        story.state.verdict(&["api".into()], story.now),
+        Verdict::Failed(_)
+    ));
 }
 
 #[test]
@@ -168,4 +171,44 @@ fn a_save_after_a_failed_first_build_tries_again() {
     assert!(story.told().contains("build api"));
     story.built("api", "x1");
     assert!(story.told().contains("start api"));
+}
+
+#[test]
+fn a_build_whose_product_cannot_be_seen_is_not_repeated_for_the_same_sources() {
+    let mut story = Story::new();
+    let nodes = [node("api").built()];
+    story.up(&nodes);
+    let build = story.building("api");
+    let outcome = Ok(Built::default());
+    story.step(
+        "built",
+        Event::Built {
+            node: "api".into(),
+            build,
+            outcome,
+        },
+    );
+    story.started("api");
+    story.told();
+    story.up(&nodes);
+    insta::assert_snapshot!(story.told(), @" 0.00 up");
+}
+
+#[test]
+fn what_a_profile_turned_off_is_no_orphan() {
+    let mut story = Story::new();
+    story.up(&[node("a"), node("extra")]);
+    story.started("a");
+    story.started("extra");
+    story.told();
+    let named = std::collections::HashSet::from(["a".to_owned(), "extra".to_owned()]);
+    story.step(
+        "up",
+        Event::Up(Up {
+            named,
+            remove_orphans: true,
+            ..up(&[node("a")])
+        }),
+    );
+    insta::assert_snapshot!(story.told(), @" 0.00 up");
 }
