@@ -247,17 +247,17 @@ impl Performer {
                 result = live.probe.test(timeout) => result,
                 _ = live.handle.wait() => return,
             };
-            if result.ok
-                && let crate::live::Handle::RabbitMq(running) = &live.handle
-            {
-                running.booted().await;
-            }
+            let ok = result.ok;
             means.send(Event::Probed {
                 node,
                 run,
-                ok: result.ok,
+                ok,
                 output: result.output,
             });
+            // Told first: whoever waits for the broker need not wait for what is done to it afterwards.
+            if ok && let crate::live::Handle::RabbitMq(running) = &live.handle {
+                running.booted().await;
+            }
         });
     }
 

@@ -92,8 +92,10 @@ pub enum Event {
 pub struct Up {
     /// The files' meaning.
     pub plan: Plan,
-    /// Every service that the files name, those that a profile turns off included: they are no orphans.
-    pub named: HashSet<String>,
+    /// Services that the files name and a profile turns off: what runs of them is no orphan.
+    pub disabled: HashSet<String>,
+    /// Services that the files name and that are on: a replica that is in no plan is one too many.
+    pub enabled: HashSet<String>,
     /// Which nodes are to run, dependencies included. The others stay as they are.
     pub scope: Vec<NodeId>,
     /// Replace also what has not changed.

@@ -36,11 +36,13 @@ impl State {
             }
         }
         for (id, node) in &mut self.nodes {
-            if !up.plan.nodes.contains_key(id) && !up.named.contains(id.service()) {
-                node.orphan = true;
-                if up.remove_orphans {
-                    node.wanted = Wanted::Gone { volumes: false };
-                }
+            if up.plan.nodes.contains_key(id) || up.disabled.contains(id.service()) {
+                continue;
+            }
+            let surplus = up.enabled.contains(id.service());
+            node.orphan = !surplus;
+            if surplus || up.remove_orphans {
+                node.wanted = Wanted::Gone { volumes: false };
             }
         }
         self.nodes

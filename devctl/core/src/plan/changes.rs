@@ -98,23 +98,23 @@ pub fn changes(up: &Up, state: &State) -> Vec<Change> {
         }
     }
     for (id, node) in state.nodes() {
-        if !up.plan.nodes.contains_key(id)
-            && !up.named.contains(id.service())
-            && (!node.quiet() || !node.orphan || up.remove_orphans)
-        {
-            let (action, reason) = match up.remove_orphans {
-                true => (Action::Remove, "the files no longer name it"),
-                false => (
-                    Action::Orphan,
-                    "the files no longer name it; `--remove-orphans` removes it",
-                ),
-            };
-            changes.push(Change {
-                node: id.clone(),
-                action,
-                reason: reason.to_owned(),
-            });
+        if up.plan.nodes.contains_key(id) || up.disabled.contains(id.service()) {
+            continue;
         }
+        let (action, reason) = match (up.enabled.contains(id.service()), up.remove_orphans) {
+            (true, _) => (Action::Remove, "fewer replicas are wanted"),
+            (false, true) => (Action::Remove, "the files no longer name it"),
+            (false, false) if node.quiet() && node.orphan => continue,
+            (false, false) => (
+                Action::Orphan,
+                "the files no longer name it; `--remove-orphans` removes it",
+            ),
+        };
+        changes.push(Change {
+            node: id.clone(),
+            action,
+            reason: reason.to_owned(),
+        });
     }
     changes
 }

@@ -108,13 +108,14 @@ impl Preparer {
                 .map(|path| path.display().to_string())
                 .collect(),
         };
-        let named: std::collections::HashSet<String> =
-            project.all_services().map(|service| service.name.clone()).collect();
+        let disabled: HashSet<String> = project.disabled_services.keys().cloned().collect();
+        let enabled: HashSet<String> = project.services.keys().cloned().collect();
         let wanted_edges = wanted.ids();
         self.last = Some((project, wanted));
         Ok(UpCommand {
             up: Up {
-                named: named.clone(),
+                disabled,
+                enabled,
                 plan,
                 scope,
                 force_recreate: request.force_recreate,

@@ -193,22 +193,3 @@ fn a_build_whose_product_cannot_be_seen_is_not_repeated_for_the_same_sources() {
     story.up(&nodes);
     insta::assert_snapshot!(story.told(), @" 0.00 up");
 }
-
-#[test]
-fn what_a_profile_turned_off_is_no_orphan() {
-    let mut story = Story::new();
-    story.up(&[node("a"), node("extra")]);
-    story.started("a");
-    story.started("extra");
-    story.told();
-    let named = std::collections::HashSet::from(["a".to_owned(), "extra".to_owned()]);
-    story.step(
-        "up",
-        Event::Up(Up {
-            named,
-            remove_orphans: true,
-            ..up(&[node("a")])
-        }),
-    );
-    insta::assert_snapshot!(story.told(), @" 0.00 up");
-}

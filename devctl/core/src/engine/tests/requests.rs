@@ -67,3 +67,45 @@ fn up_again_tries_again_what_had_failed() {
       start a #2
     ");
 }
+
+#[test]
+fn what_a_profile_turned_off_is_no_orphan() {
+    let mut story = Story::new();
+    story.up(&[node("a"), node("extra")]);
+    story.started("a");
+    story.started("extra");
+    story.told();
+    let disabled = std::collections::HashSet::from(["extra".to_owned()]);
+    let again = up(&[node("a")]);
+    story.step(
+        "up",
+        Event::Up(Up {
+            disabled,
+            remove_orphans: true,
+            ..again
+        }),
+    );
+    insta::assert_snapshot!(story.told(), @" 0.00 up");
+}
+
+#[test]
+fn a_smaller_scale_takes_the_surplus_down() {
+    let mut story = Story::new();
+    let second = node("a").with(|node| node.id = NodeId::new("a", 2));
+    story.up(&[node("a"), second]);
+    story.told();
+    let enabled = std::collections::HashSet::from(["a".to_owned()]);
+    story.step(
+        "up",
+        Event::Up(Up {
+            enabled,
+            ..up(&[node("a")])
+        }),
+    );
+    insta::assert_snapshot!(story.told(), @r"
+     0.00 up
+      | a[2] remove: fewer replicas are wanted
+      stop a[2] #2 within 10 s
+      | a[2] stopping: it is no longer wanted
+    ");
+}
