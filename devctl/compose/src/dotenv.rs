@@ -52,6 +52,11 @@ pub(crate) fn parse_raw(text: &str, out: &mut Variables, lookup: &dyn Lookup) ->
         let begin = at;
         at += line.len();
         let line = line.trim_end_matches(['\n', '\r']);
+        let line = if begin == 0 {
+            line.strip_prefix('\u{feff}').unwrap_or(line)
+        } else {
+            line
+        };
         let body = line.trim_start();
         if body.is_empty() || body.starts_with('#') {
             continue;

@@ -64,6 +64,7 @@
 //! * Nesting deeper than 256 levels is refused; Compose goes to 10,000.
 //! * In YAML output, a timestamp below an `x-` attribute stands in quotes, and an empty list that normalisation leaves
 //!   behind under `--no-interpolate` is `null`. JSON is the same.
+//! * Within brackets and braces, a text that begins with `?` must stand in quotes; go-yaml takes `[?a]` as a text.
 //! * A document that begins with the end marker `...` is refused; go-yaml skips it.
 //! * Lists that Compose prints in random order (`--services`, `--images`, SSH keys) have a fixed one.
 

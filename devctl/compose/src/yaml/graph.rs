@@ -92,6 +92,12 @@ pub(crate) fn parse(text: &str, source: u32, problems: &mut Problems) -> Result<
                 body.insert(at + 1, ' ');
                 inserted.push(at + 1);
             }
+            // `[::1]` is a list of one text to go-yaml; the parser here wants it in quotes.
+            Err(Stop::Plain(start, end)) => {
+                body.insert(end, '\'');
+                body.insert(start, '\'');
+                inserted.extend([start, end + 1]);
+            }
         }
     }
 }
@@ -101,6 +107,8 @@ enum Stop {
     Reported,
     /// A colon, at this offset, is followed by what ends a value.
     Colon(usize),
+    /// A text within brackets begins with a colon; its offsets.
+    Plain(usize, usize),
 }
 
 impl From<Reported> for Stop {
@@ -109,8 +117,17 @@ impl From<Reported> for Stop {
     }
 }
 
-/// How many colons are given a space.
-const MAX_COLONS: usize = 100;
+/// How many characters are inserted at most.
+const MAX_INSERTED: usize = 200;
+
+/// Where the text ends that begins at `start` with a colon, within brackets; `None` where it is no such text.
+fn plain_end(body: &str, start: usize) -> Option<usize> {
+    let rest = body.get(start..)?.strip_prefix(':')?;
+    let end = rest.find([',', '[', ']', '{', '}', '\n', '\'']).unwrap_or(rest.len());
+    let text = rest[..end].trim_end();
+    let whole = !text.is_empty() && !text.starts_with([' ', '\t', '\r']) && !rest[end..].starts_with('\'');
+    (whole && !text.ends_with(':') && !text.contains(": ") && !text.contains(" #")).then_some(start + 1 + text.len())
+}
 
 fn attempt(
     body: &str,
@@ -141,8 +158,12 @@ fn attempt(
                     .unwrap_or_default();
                 let ends = |next: &u8| matches!(next, b',' | b']' | b'}');
                 let colon = body.as_bytes().get(at) == Some(&b':') && body.as_bytes().get(at + 1).is_some_and(ends);
-                if colon && error.problem() == "found unexpected ':'" && inserted.len() < MAX_COLONS {
+                if colon && error.problem() == "found unexpected ':'" && inserted.len() < MAX_INSERTED {
                     return Err(Stop::Colon(at));
+                }
+                let in_list = reader.in_list() && error.problem() == "did not find expected node content";
+                if let Some(end) = plain_end(body, at).filter(|_| in_list && inserted.len() < MAX_INSERTED) {
+                    return Err(Stop::Plain(at, end));
                 }
                 return Err(reader.syntax(&error).into());
             }
@@ -209,6 +230,12 @@ impl Reader<'_> {
             start: place(start),
             end: place(end),
         }
+    }
+
+    /// Whether what comes next is an item of a list.
+    fn in_list(&self) -> bool {
+        let innermost = self.open.last().map(|(id, _)| &self.graph.nodes[*id].kind);
+        matches!(innermost, Some(Kind::List(_)))
     }
 
     fn add(&mut self, kind: Kind, tag: Option<String>, at: Span) -> usize {
