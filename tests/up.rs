@@ -211,3 +211,20 @@ fn logs_are_there_after_down() {
     let said = project.ok(&["logs", "--grep", "st.rts", "--no-log-prefix", "api"]);
     assert_eq!(said.out.trim(), "api starts");
 }
+
+#[test]
+fn a_broken_file_hides_nothing_that_runs() {
+    let project = Project::new(&two(""));
+    project.ok(&["up", "-d", "--wait"]);
+    project.write("compose.yaml", "services: [");
+    let said = project.ok(&["ps"]);
+    assert!(
+        said.out.contains("back") && said.err.contains("compose.yaml:"),
+        "{}{}",
+        said.out,
+        said.err
+    );
+    let said = project.run(&["up", "-d"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    project.ok(&["down"]);
+}

@@ -23,8 +23,10 @@ pub(crate) struct Project {
     pub(crate) directory: PathBuf,
     /// Where its things live.
     pub(crate) dirs: Dirs,
-    /// What the files mean.
+    /// What the files mean; empty where they cannot be read.
     pub(crate) model: model::Project,
+    /// They could be read.
+    readable: bool,
 }
 
 /// Why there is no project.
@@ -39,20 +41,37 @@ pub(crate) enum ProjectError {
 }
 
 impl Project {
-    /// Finds and reads the files.
+    /// Finds and reads the files. Where they cannot be read and the project runs, its name is what its daemon knows: whoever broke a
+    /// file must still be able to see and stop what runs.
     pub(crate) fn load(global: &Global) -> Result<Self, ProjectError> {
-        let loaded = devctl_compose::load(&DiskFiles, &options(global)).map_err(|problems| ProjectError::Invalid {
-            diagnostics: problems.iter().map(ToString::to_string).collect(),
-        })?;
-        let model = loaded.project;
+        let problems = match devctl_compose::load(&DiskFiles, &options(global)) {
+            Ok(loaded) => return Ok(Self::of(loaded.project, true)),
+            Err(problems) => problems,
+        };
+        let diagnostics: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let running = running(global).map(|model| Self::of(model, false));
+        match running.filter(|project| project.dirs.api_socket().exists()) {
+            Some(project) => {
+                for diagnostic in &diagnostics {
+                    eprintln!("{diagnostic}");
+                }
+                eprintln!("the graph that runs is the one from before");
+                Ok(project)
+            }
+            None => Err(ProjectError::Invalid { diagnostics }),
+        }
+    }
+
+    fn of(model: model::Project, readable: bool) -> Self {
         let directory = canonical(&model.working_dir);
         let dirs = Dirs::of_project(&directory, &model.name, &Places::from_env());
-        Ok(Self {
+        Self {
             name: model.name.clone(),
             directory,
             dirs,
             model,
-        })
+            readable,
+        }
     }
 
     /// The names of all services that are enabled.
@@ -78,7 +97,7 @@ impl Project {
     /// Refuses the first name that is no service, with the nearest one that is.
     pub(crate) fn check_services<'a>(&self, named: impl IntoIterator<Item = &'a String>) -> Result<(), Error> {
         for name in named {
-            if self.model.services.contains_key(name) {
+            if !self.readable || self.model.services.contains_key(name) {
                 continue;
             }
             if let Some(service) = self.model.disabled_services.get(name) {
@@ -128,6 +147,30 @@ impl Project {
             ..StatusReply::default()
         }
     }
+}
+
+/// The project that a daemon serves here, by what it has left in its state directory.
+fn running(global: &Global) -> Option<model::Project> {
+    let here = std::env::current_dir().ok()?;
+    let file = global.files.first().map(|file| here.join(file));
+    let start = match (&global.project_directory, &file) {
+        (Some(directory), _) => here.join(directory),
+        (None, Some(file)) => file.parent()?.to_owned(),
+        (None, None) => here,
+    };
+    let known = start.ancestors().find_map(|dir| {
+        let text = std::fs::read(dir.join(".devctl").join(devctl_daemon::KNOWN_PROJECT)).ok()?;
+        serde_json::from_slice::<Value>(&text).ok()
+    })?;
+    let name = global
+        .project_name
+        .clone()
+        .or_else(|| known["name"].as_str().map(str::to_owned))?;
+    Some(model::Project {
+        name,
+        working_dir: PathBuf::from(known["directory"].as_str()?),
+        ..model::Project::default()
+    })
 }
 
 /// What the loader is told of this caller.

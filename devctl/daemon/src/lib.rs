@@ -28,6 +28,7 @@ mod watch;
 mod wiring;
 
 pub use files::DiskFiles;
+pub use records::KNOWN_PROJECT;
 
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;

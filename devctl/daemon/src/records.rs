@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 /// The file's name under the state directory.
 const FILE: &str = "state.json";
 
+/// Beside it: the name and directory of the project that runs, for clients that cannot read the Compose files.
+pub const KNOWN_PROJECT: &str = "project.json";
+
 /// Everything that is kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -19,7 +19,7 @@ use crate::feed::Feed;
 use crate::live::Live;
 use crate::outcome::Waiter;
 use crate::perform::Performer;
-use crate::records::Records;
+use crate::records::{KNOWN_PROJECT, Records};
 use crate::snapshot;
 use crate::watch::{Watch, Watched};
 use crate::wiring::Wiring;
@@ -314,6 +314,11 @@ impl Loop {
             }
         });
         self.facts = command.project;
+        // For clients whose files cannot be read any more: who it is that runs here.
+        let known = serde_json::json!({ "name": self.facts.name, "directory": self.facts.directory });
+        if let Err(error) = std::fs::write(self.state_dir.join(KNOWN_PROJECT), known.to_string()) {
+            tracing::warn!(%error, "the project's name could not be kept");
+        }
         self.plan = command.up.plan.clone();
         for remark in command.remarks {
             self.remark(remark);
