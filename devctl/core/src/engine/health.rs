@@ -64,7 +64,7 @@ impl State {
             health.state = HealthState::Healthy;
             health.failing_since = None;
             let steady = now - run.ready.unwrap_or(now);
-            health.next = Some(now + (steady / 20).min(CALM).max(test.interval).max(SOONEST));
+            health.next = Some(now + (steady / 5).min(CALM).max(test.interval).max(SOONEST));
             if before == HealthState::Healthy {
                 return;
             }
