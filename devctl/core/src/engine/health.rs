@@ -13,11 +13,11 @@ const LATEST: Duration = Duration::from_secs(1);
 /// A node that has been healthy for long is tested more seldom than its file says, up to this.
 const CALM: Duration = Duration::from_secs(10);
 
-/// The wait before the next test of a run that has not been ready for `elapsed`: 2 % of that time, so that readiness is
+/// The wait before the next test of a run that has not been ready for `elapsed`: 1 % of that time, so that readiness is
 /// seen at most so much later than it came, within 10 ms and 1 s (or the test's interval, where that is shorter).
 #[must_use]
 pub fn pace(elapsed: Duration, interval: Duration) -> Duration {
-    (elapsed.mul_f64(0.02))
+    (elapsed.mul_f64(0.01))
         .clamp(SOONEST, LATEST)
         .min(interval.max(SOONEST))
 }
@@ -128,7 +128,7 @@ mod tests {
     fn the_pace_follows_the_time_that_has_passed() {
         let interval = Duration::from_secs(30);
         assert_eq!(pace(Duration::ZERO, interval), SOONEST);
-        assert_eq!(pace(Duration::from_secs(4), interval), Duration::from_millis(80));
+        assert_eq!(pace(Duration::from_secs(4), interval), Duration::from_millis(40));
         assert_eq!(pace(Duration::from_secs(300), interval), LATEST);
         assert_eq!(
             pace(Duration::from_secs(300), Duration::from_millis(200)),
