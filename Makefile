@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DEVCTL := target/debug/devctl
 PHOENIX := $(DEVCTL) -f compose/compose.yaml
 
-.PHONY: help setup build up down test test-services lint fmt conformance
+.PHONY: help setup build up down test test-services lint fmt bench-edge conformance
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ lint: setup ## formatting, clippy, docs: whatever CI refuses
 fmt: ## formats everything
 	cargo fmt --all
 	cd fixtures/services && cargo fmt --all && cd auth && gofmt -w .
+
+bench-edge: ## the edges beside Envoy, Toxiproxy and a plain relay (needs wrk, h2load, nginx; ENVOY=, TOXIPROXY= for the peers)
+	devctl/edge/benches/edge.sh
 
 conformance: ## holds the Compose loader against Docker Compose (FOLDERS="..." for files of yours)
 	cargo build --release --locked -p devctl
