@@ -123,10 +123,6 @@ impl DaemonError {
 /// # Errors
 /// Where it cannot begin to serve. Whatever goes wrong later is told to clients.
 pub fn run(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError> {
-    // The guardian waits for signals with these blocked, and whoever this starts would inherit that: a process that cannot be asked to end.
-    if let Err(error) = nix::sys::signal::SigSet::all().thread_unblock() {
-        tracing::warn!(%error, "signals stay blocked");
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("devctl")

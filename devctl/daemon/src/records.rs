@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use devctl_core::NodeId;
 use devctl_core::engine::{Completion, Memory, State};
@@ -31,8 +31,6 @@ pub(crate) struct Records {
     pub(crate) builds: BTreeMap<String, BuildRecord>,
     /// Processes of runs, to be ended if daemon and guardian were both killed.
     pub(crate) processes: BTreeSet<ProcessId>,
-    /// Nodes' data directories that go with the node, because no named volume holds them.
-    pub(crate) ephemeral: BTreeMap<String, PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

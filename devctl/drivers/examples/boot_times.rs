@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use devctl_drivers::log::RunLog;
 use devctl_drivers::postgres::{self, PostgresSpec};
-use devctl_drivers::probe::{Pacing, Probe};
+use devctl_drivers::probe::Probe;
 use devctl_drivers::process;
 use devctl_drivers::rabbitmq::{self, RabbitSpec};
 use devctl_drivers::server::Requirement;
@@ -126,13 +126,8 @@ fn line_numbers(prepared: &mut rabbitmq::Prepared) {
 }
 
 async fn ready(probe: Probe) {
-    let mut pacer = Pacing {
-        cap: Duration::from_millis(20),
-        ..Pacing::of(&Default::default())
-    }
-    .pacer();
     while !probe.test(Duration::from_secs(5)).await.ok {
-        tokio::time::sleep(pacer.delay()).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::effect::Effect;
 use super::event::{Exit, Failure, Started};
-use super::node::{Completion, Ended, Replace, Run, RunPhase, Wanted};
+use super::node::{Completion, Ended, Run, RunPhase, Wanted};
 use super::notice::NoticeKind;
 use super::state::{RunPlace, State};
 use crate::plan::{Kind, RestartPolicy};
@@ -205,19 +205,6 @@ impl State {
                 node.failure = Some(Failure::new(exit.to_string()));
             }
             self.notice(Some(id), NoticeKind::Exited { exit }, now, out);
-        }
-    }
-
-    /// Asked for by the daemon where a node must come back for a reason of the world outside: its address was taken.
-    pub fn demand_restart(&mut self, id: &NodeId, reason: &str, now: Time) {
-        if let Some(node) = self.nodes.get_mut(id)
-            && node.run.is_some()
-        {
-            node.replace = Some(Replace {
-                reason: reason.to_owned(),
-                since: now,
-                stop_first: true,
-            });
         }
     }
 }

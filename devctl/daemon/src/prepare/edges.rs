@@ -126,17 +126,12 @@ fn protocol(choice: &Choice, port: u16) -> Protocol {
 pub(super) type Opened = Vec<(EdgeId, Result<Edge, String>)>;
 
 /// Leases addresses and opens what is not open yet. `addresses` learns where each edge listens.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one call, at one place, of what would be a struct of references"
-)]
 pub(super) async fn open(
     preparer: &Preparer,
     project: &Project,
     wanted: &Wanted,
     dry_run: bool,
     strict: bool,
-    _scope: &HashSet<String>,
     addresses: &mut Addresses,
     remarks: &mut Vec<Remark>,
 ) -> Result<Opened, v1::Outcome> {

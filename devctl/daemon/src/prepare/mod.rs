@@ -73,7 +73,6 @@ impl Preparer {
         let mut addresses = Addresses::new(&project);
         let mut remarks = Vec::new();
         let wanted = edges::wanted(&project, &choices, &addresses, &mut remarks);
-        let scope_services = scope_services(&project, &request);
         let strict = source.strict_names;
         let opened = edges::open(
             self,
@@ -81,7 +80,6 @@ impl Preparer {
             &wanted,
             request.dry_run,
             strict,
-            &scope_services,
             &mut addresses,
             &mut remarks,
         )
@@ -236,13 +234,6 @@ fn words_of_a_shell(project: &Project, remarks: &mut Vec<Remark>) {
                 });
             }
         }
-    }
-}
-
-fn scope_services(project: &Project, request: &v1::UpRequest) -> HashSet<String> {
-    match request.services.is_empty() {
-        true => project.services.keys().cloned().collect(),
-        false => request.services.iter().cloned().collect(),
     }
 }
 

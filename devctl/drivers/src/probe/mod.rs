@@ -12,12 +12,10 @@ use crate::process::ProcessSpec;
 mod amqp;
 mod grpc;
 mod http;
-mod pacing;
 mod postgres;
 #[cfg(test)]
 mod tests;
 
-pub use pacing::{Health, Pacer, Pacing};
 pub(crate) use postgres::execute;
 
 /// How readiness is tested.
