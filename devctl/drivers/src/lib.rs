@@ -9,12 +9,14 @@
 //! | [`log`] | keep what it printed, find it again, follow it |
 //! | [`probe`] | is it ready |
 //! | [`server`], [`postgres`], [`rabbitmq`] | the machine's own servers in place of an official image |
+//! | [`docker`] | containers, through an engine's API |
 //! | [`lease`] | which port, which loopback address, and who has it |
 //! | [`dirs`], [`copy`] | where things live, and fast copies of them |
 //! | [`guardian`] | nothing outlives the daemon |
 
 pub mod copy;
 pub mod dirs;
+pub mod docker;
 pub mod exec;
 pub mod guardian;
 pub mod lease;
