@@ -4,13 +4,16 @@ SHELL := /bin/bash
 DEVCTL := target/debug/devctl
 PHOENIX := $(DEVCTL) -f compose/compose.yaml
 
-.PHONY: help setup build up down test test-services lint fmt bench-edge conformance
+.PHONY: help setup setup-docker build up down test test-services lint fmt bench-edge conformance
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## installs what is missing (asks first on a terminal)
 	@.ci/setup
+
+setup-docker: ## a Docker engine where none answers, and the images that are used here where they cannot be pulled
+	@.ci/setup-docker
 
 build: ## builds devctl
 	cargo build --locked -p devctl
@@ -24,6 +27,7 @@ down: build ## takes it down again (its data stays; `$(PHOENIX) down -v` removes
 	$(PHOENIX) down
 
 test: setup build ## starts what the tests need, and runs them all
+	@.ci/setup-docker --if-wanted
 	cargo test --locked --workspace
 	@$(MAKE) --no-print-directory test-services
 
