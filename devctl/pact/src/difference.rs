@@ -3,6 +3,8 @@
 
 use bytes::Bytes;
 use pact_matching::Mismatch;
+use pact_models::matchingrules::MatchingRuleCategory;
+use pact_models::path_exp::DocPath;
 use serde::Serialize;
 
 /// The part of an exchange that differs. The order is the one in which differences are shown.
@@ -70,6 +72,15 @@ impl Difference {
             rule: None,
         }
     }
+
+    /// What differs, in one line with its path.
+    pub fn sentence(&self) -> String {
+        if self.path.is_empty() || self.message.contains(&self.path) {
+            self.message.clone()
+        } else {
+            format!("{}: {}", self.path, self.message)
+        }
+    }
 }
 
 /// The differences that the pact crates found, sorted. Values of headers that carry secrets are left out.
@@ -127,6 +138,18 @@ fn from_mismatch(mismatch: &Mismatch) -> Difference {
             key, expected, actual, ..
         } => Difference::new(Part::Metadata, key, expected, actual, sentence),
     }
+}
+
+/// The rule that decides at `path` of a part with these rules, as a sentence; without one the value itself is promised.
+pub(crate) fn rule_at(rules: &MatchingRuleCategory, path: &str) -> Option<String> {
+    let path = DocPath::new(path).ok()?.to_vec();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let list = rules.select_best_matcher(&path);
+    Some(if list.is_empty() {
+        "must be equal to the expected value".to_owned()
+    } else {
+        list.generate_description(!list.cascaded)
+    })
 }
 
 /// Whether a header's value must never be shown.

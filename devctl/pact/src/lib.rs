@@ -5,16 +5,19 @@
 //! * [`index`]: pacts from files, folders, globs and URLs, found by consumer, provider, method and path.
 //! * [`stub`]: a stand-in for a provider that answers only what a consumer's contracts allow.
 //! * [`states`]: declared provider states, and setting them.
+//! * [`grpc`]: calls, their descriptors, and a mock server for consumer tests.
 //! * [`verify`]: replays promises against a running provider.
 //! * [`cells`]: verdicts kept by content, so that a second run replays nothing.
 //! * [`report`]: JUnit, JSON, one HTML page, and what a terminal shows.
 //! * [`difference`]: one mismatch, in the same words wherever it is shown.
 //! * [`privacy`]: the pact crates report their use unless told not to.
 //!
-//! A library: it prints nothing, starts no process and opens no listener. No Pact plugin is ever installed or started.
+//! A library: it prints nothing, starts no process and opens no listener
+//! but that of a consumer test's mock. No Pact plugin is ever installed or started.
 
 pub mod cells;
 pub mod difference;
+pub mod grpc;
 pub mod http_parts;
 pub mod index;
 pub mod privacy;

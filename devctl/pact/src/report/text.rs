@@ -24,7 +24,7 @@ pub fn because(verdict: &Verdict) -> String {
         Verdict::Passed => String::new(),
         Verdict::CouldNotRun { why } | Verdict::Pending { why: Some(why), .. } => format!("could not {why}"),
         Verdict::Broken { mismatches } | Verdict::Pending { mismatches, .. } => {
-            mismatches.first().map(sentence).unwrap_or_default()
+            mismatches.first().map(Difference::sentence).unwrap_or_default()
         }
     }
 }
@@ -33,7 +33,7 @@ pub fn because(verdict: &Verdict) -> String {
 pub fn details(outcome: &Outcome) -> Vec<String> {
     let mut lines = Vec::new();
     for difference in outcome.verdict.mismatches() {
-        lines.push(sentence(difference));
+        lines.push(difference.sentence());
         lines.push(format!("  expected: {}", difference.expected));
         lines.push(format!("  actual:   {}", difference.actual));
         if let Some(rule) = &difference.rule {
@@ -67,12 +67,4 @@ pub fn details(outcome: &Outcome) -> Vec<String> {
     lines.push(format!("pact: {}", outcome.pact));
     lines.push(format!("again: {}", replay_command(outcome)));
     lines
-}
-
-fn sentence(difference: &Difference) -> String {
-    if difference.path.is_empty() || difference.message.contains(&difference.path) {
-        difference.message.clone()
-    } else {
-        format!("{}: {}", difference.path, difference.message)
-    }
 }

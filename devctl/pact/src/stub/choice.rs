@@ -70,7 +70,7 @@ pub(super) fn rank(
 }
 
 /// `now` is the state that an interaction wants: of the same name, and where parameters were set, with those.
-fn satisfies(now: &ProviderState, wanted: &ProviderState) -> bool {
+pub(crate) fn satisfies(now: &ProviderState, wanted: &ProviderState) -> bool {
     now.name == wanted.name
         && now
             .params

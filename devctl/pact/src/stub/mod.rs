@@ -6,7 +6,7 @@
 //! that nothing allows is answered with 501 and a JSON body that names the nearest interaction and the difference
 //! (see [`refusal`]).
 
-mod choice;
+pub(crate) mod choice;
 pub mod refusal;
 
 use std::collections::HashMap;

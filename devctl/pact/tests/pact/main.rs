@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 
 mod agreement;
+mod grpc_client;
+mod grpc_mock;
 mod index;
 mod postgres;
 mod provider;
