@@ -3,12 +3,37 @@
 //! | file | what it does |
 //! |---|---|
 //! | `endpoint`, `client` | which engine is meant, and the connection to it |
+//! | `container`, `seen` | make, start, end, remove containers; what one is like |
+//! | `network`, `volume`, `files` | what containers are given |
+//! | `exec`, `end` | commands inside, and their end |
+//! | `events`, `logs` | what the engine tells |
+//! | `labels` | by which Docker Compose and devctl know a project's things |
 //! | `error` | what went wrong, and the next step |
 
 mod client;
+mod container;
+mod end;
 mod endpoint;
 mod error;
+mod events;
+mod exec;
+mod files;
+pub mod labels;
+pub mod logs;
+mod network;
+mod seen;
+mod volume;
+
+/// The engine's own words for what it is to make: whoever fills them in need not name the client.
+pub use bollard::models as api;
 
 pub use client::{Engine, EngineFacts};
+pub use container::{Attachment, ContainerSpec};
 pub use endpoint::{Endpoint, NamedBy, config_dir, endpoints};
-pub use error::{ConnectError, Tried};
+pub use error::{ConnectError, DockerError, Problem, Tried};
+pub use events::{EngineEvent, Events};
+pub use exec::{ExecOutcome, ExecSpec};
+pub use files::FileIn;
+pub use network::{Differs, NetworkSpec, SeenNetwork};
+pub use seen::{Listed, Seen};
+pub use volume::VolumeSpec;

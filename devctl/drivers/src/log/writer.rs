@@ -83,7 +83,7 @@ impl RunLog {
         sink.push(text);
         sink.finish();
         if let (true, Some(writer)) = (text.is_empty(), &self.writer) {
-            writer.store(stream, b"", false);
+            writer.store(stream, b"", false, None);
         }
     }
 
@@ -94,6 +94,7 @@ impl RunLog {
             stream,
             pending: Vec::new(),
             cut: false,
+            at: None,
         }
     }
 
@@ -121,9 +122,17 @@ pub struct Sink {
     pending: Vec<u8>,
     /// Whether the beginning of the pending line has been stored already.
     cut: bool,
+    /// When it was printed, where somebody else has noted that.
+    at: Option<Timestamp>,
 }
 
 impl Sink {
+    /// As [`Sink::push`], for what was printed at a time that somebody else has noted: a container's engine.
+    pub fn push_at(&mut self, time: Timestamp, bytes: &[u8]) {
+        self.at = Some(time);
+        self.push(bytes);
+    }
+
     /// Takes the next bytes. Complete lines are stored before it returns.
     pub fn push(&mut self, bytes: &[u8]) {
         let Some(writer) = self.log.writer.clone() else { return };
@@ -131,7 +140,7 @@ impl Sink {
         if let Some(end) = self.pending.iter().rposition(|byte| *byte == b'\n') {
             let rest = self.pending.split_off(end + 1);
             self.pending.pop();
-            writer.store(self.stream, &self.pending, false);
+            writer.store(self.stream, &self.pending, false, self.at);
             self.pending = rest;
             self.cut = false;
         }
@@ -140,7 +149,7 @@ impl Sink {
         while self.pending.len() >= LONGEST + overlap {
             let mut text = writer.redaction.apply(&self.pending).into_owned();
             let keep = text.split_off(text.len().min(LONGEST));
-            writer.store(self.stream, &text, true);
+            writer.store(self.stream, &text, true, self.at);
             self.pending = keep;
             self.cut = true;
         }
@@ -150,7 +159,7 @@ impl Sink {
     pub fn finish(&mut self) {
         let Some(writer) = &self.log.writer else { return };
         if !self.pending.is_empty() || self.cut {
-            writer.store(self.stream, &self.pending, false);
+            writer.store(self.stream, &self.pending, false, self.at);
         }
         self.pending.clear();
         self.cut = false;
@@ -163,7 +172,7 @@ impl Writer {
     }
 
     /// Stores the lines of `text`, which does not end with a newline; `continues` holds for the last of them.
-    fn store(&self, stream: Stream, text: &[u8], continues: bool) {
+    fn store(&self, stream: Stream, text: &[u8], continues: bool, at: Option<Timestamp>) {
         let text = self.redaction.apply(text);
         let mut state = self.lock();
         let mut files = 0;
@@ -174,12 +183,12 @@ impl Writer {
             let last_line = lines.peek().is_none();
             let mut pieces = line.chunks(LONGEST).peekable();
             if line.is_empty() {
-                format::append(&mut buffer, state.stamp(), stream, continues && last_line, b"");
+                format::append(&mut buffer, state.stamp(at), stream, continues && last_line, b"");
                 records += 1;
             }
             while let Some(piece) = pieces.next() {
                 let more = pieces.peek().is_some() || (continues && last_line);
-                format::append(&mut buffer, state.stamp(), stream, more, piece);
+                format::append(&mut buffer, state.stamp(at), stream, more, piece);
                 records += 1;
             }
         }
@@ -258,9 +267,9 @@ impl Writer {
 }
 
 impl State {
-    /// Now, but after the record before: a clock that is set back does not turn lines round.
-    fn stamp(&mut self) -> Timestamp {
-        let now = Timestamp::now();
+    /// Now (or the time that is known), but after the record before: a clock that is set back does not turn lines round.
+    fn stamp(&mut self, at: Option<Timestamp>) -> Timestamp {
+        let now = at.unwrap_or_else(Timestamp::now);
         let next = self
             .last
             .and_then(|last| last.checked_add(jiff::SignedDuration::from_nanos(1)).ok());
