@@ -185,11 +185,12 @@ impl Resolver<'_> {
         {
             self.path(file);
         }
-        for mount in node
+        for (index, mount) in node
             .get_mut("volumes")
             .and_then(Node::as_list_mut)
             .into_iter()
             .flatten()
+            .enumerate()
         {
             if mount.get("type").and_then(Node::as_text) != Some("bind") {
                 continue;
@@ -197,7 +198,10 @@ impl Resolver<'_> {
             let at = mount.at;
             match mount.get_mut("source") {
                 Some(source) => self.host_path(source),
-                None => problems.push(Problem::error(format!("a bind mount of `{place}` has no `source`")).at(at)),
+                None => {
+                    let problem = Problem::error(format!("a bind mount of `{place}` has no `source`")).at(at);
+                    problems.push(problem.lacks(&format!("{place}.volumes[{index}]"), ["source"]));
+                }
             }
         }
     }

@@ -35,7 +35,18 @@ pub(crate) fn check(project: &mut Project, tree: &Node, problems: &mut Problems)
     for (name, secret) in &project.secrets {
         if !secret.external && secret.file.is_none() && secret.environment.is_none() {
             cx.path = vec!["secrets".to_owned(), name.clone()];
-            cx.say(&[], format!("the secret `{name}` must have `file` or `environment`"));
+            let problem = Problem::error(format!("the secret `{name}` must have `file` or `environment`"));
+            // Without these the rules of the mapping itself have told it.
+            let told = !["driver", "external"].iter().any(|key| {
+                let written = cx.tree.get("secrets").and_then(|all| all.get(name));
+                written.is_some_and(|secret| secret.get(key).is_some())
+            });
+            if !told && !cx.is_wrong(&[]) {
+                cx.report(
+                    &[],
+                    problem.lacks(&format!("secrets.{name}"), ["file", "environment", "external"]),
+                );
+            }
         }
     }
     if let Some(cycle) = graph::cycle(project) {
@@ -95,21 +106,57 @@ impl Checker<'_> {
         });
     }
 
-    fn undefined<'k>(&mut self, rest: &[&str], kind: &str, name: &str, known: impl Iterator<Item = &'k String>) {
+    /// Reports a reference to something in `section` that is not there.
+    fn undefined<'k>(
+        &mut self,
+        rest: &[&str],
+        section: &'static str,
+        name: &str,
+        known: impl Iterator<Item = &'k String>,
+    ) {
         let owner = self.path[1].clone();
         let help = did_you_mean(name, known.map(String::as_str));
+        let kind = section.trim_end_matches('s');
         let problem = Problem::error(format!("`{owner}` refers to the {kind} `{name}`, which is not defined"));
-        self.report(rest, problem.maybe_help(help));
+        self.report(rest, problem.maybe_help(help).undefined(section, name));
+    }
+
+    /// The step to the item of a list that has this source.
+    fn item(&self, keys: &[&str], source: &str) -> String {
+        let steps = self.path.iter().map(String::as_str).chain(keys.iter().copied());
+        let list = steps.into_iter().try_fold(self.tree, |node, step| node.get(step));
+        let mut items = list.and_then(Node::as_list).into_iter().flatten();
+        let index = items.position(|item| item.get("source").and_then(Node::as_text) == Some(source));
+        index.map_or_else(String::new, |index| format!("[{index}]"))
+    }
+
+    /// Whether something was found wrong with the value at a path: what seems to follow from it may not.
+    fn is_wrong(&self, rest: &[&str]) -> bool {
+        let steps = self.path.iter().map(String::as_str).chain(rest.iter().copied());
+        let found = steps
+            .into_iter()
+            .try_fold(self.tree, |node, step| child(node, step).map(|(_, node)| node));
+        found.is_some_and(|node| self.problems.any_within(node.at))
     }
 
     fn service(&mut self, service: &Service) {
         let project = self.project;
-        if service.build.is_none() && service.image.is_none() && service.provider.is_none() {
+        let sources = ["image", "build", "provider"];
+        let node = self.tree.get("services").and_then(|all| all.get(&service.name));
+        if node.is_some_and(|node| self.problems.is_wrong(node.at)) {
+            return;
+        }
+        if service.build.is_none()
+            && service.image.is_none()
+            && service.provider.is_none()
+            && !sources.iter().any(|key| self.is_wrong(&[key]))
+        {
             let problem = Problem::error(format!(
                 "the service `{}` has neither `image` nor `build`",
                 service.name
             ));
-            self.report(&[], problem);
+            let path = self.path.join(".");
+            self.report(&[], problem.lacks(&path, sources.into_iter().chain(["extends"])));
         }
         if let Some(build) = &service.build {
             self.build(service, build);
@@ -125,7 +172,7 @@ impl Checker<'_> {
             .keys()
             .filter(|name| !project.networks.contains_key(*name))
         {
-            self.undefined(&["networks", network], "network", network, project.networks.keys());
+            self.undefined(&["networks", network], "networks", network, project.networks.keys());
         }
         if let Some(first) = service.healthcheck.as_ref().and_then(|check| check.test.first())
             && !matches!(first.as_str(), "CMD" | "CMD-SHELL" | "NONE")
@@ -142,13 +189,16 @@ impl Checker<'_> {
             .and_then(|mode| mode.strip_prefix("service:"))
             && !project.services.contains_key(shared)
         {
-            self.undefined(&["network_mode"], "service", shared, project.services.keys());
+            self.undefined(&["network_mode"], "services", shared, project.services.keys());
         }
         self.references(service);
         self.limits(service);
         let watch = service.develop.iter().flat_map(|develop| &develop.watch);
         for rule in watch {
-            if rule.target.is_none() && !matches!(rule.action, WatchAction::Rebuild | WatchAction::Restart) {
+            if rule.target.is_none()
+                && !self.is_wrong(&["develop"])
+                && !matches!(rule.action, WatchAction::Rebuild | WatchAction::Restart)
+            {
                 self.say(
                     &["develop", "watch"],
                     format!("a watch rule of `{}` that copies has no `target`", service.name),
@@ -174,11 +224,11 @@ impl Checker<'_> {
             match project.service(target) {
                 None => self.undefined(
                     &["build", "additional_contexts", key],
-                    "service",
+                    "services",
                     target,
                     project.services.keys(),
                 ),
-                Some(other) if other.build.is_none() => {
+                Some(other) if other.build.is_none() && !self.problems.any() => {
                     let message = format!(
                         "`{}` takes `{target}` as a build context, which is not built",
                         service.name
@@ -203,7 +253,8 @@ impl Checker<'_> {
         }
         for source in build.secrets.iter().filter_map(|secret| secret.source.as_ref()) {
             if !project.secrets.contains_key(source) {
-                self.undefined(&["build", "secrets"], "secret", source, project.secrets.keys());
+                let item = self.item(&["build", "secrets"], source);
+                self.undefined(&["build", "secrets", &item], "secrets", source, project.secrets.keys());
             }
         }
     }
@@ -238,7 +289,7 @@ impl Checker<'_> {
                 );
                 self.say(&["depends_on", name], message);
             } else {
-                self.undefined(&["depends_on", name], "service", name, project.services.keys());
+                self.undefined(&["depends_on", name], "services", name, project.services.keys());
             }
         }
     }
@@ -248,7 +299,11 @@ impl Checker<'_> {
         let volumes = service.volumes.iter().filter(|mount| mount.kind == MountKind::Volume);
         for source in volumes.filter_map(|mount| mount.source.as_ref()) {
             if !project.volumes.contains_key(source) {
-                self.undefined(&["volumes"], "volume", source, project.volumes.keys());
+                let item = self.item(&["volumes"], source);
+                if self.is_wrong(&["volumes", &item]) {
+                    continue;
+                }
+                self.undefined(&["volumes", &item], "volumes", source, project.volumes.keys());
             }
         }
         let empty = String::new();
@@ -258,7 +313,8 @@ impl Checker<'_> {
             .map(|config| config.source.as_ref().unwrap_or(&empty))
         {
             if !project.configs.contains_key(source) {
-                self.undefined(&["configs"], "config", source, project.configs.keys());
+                let item = self.item(&["configs"], source);
+                self.undefined(&["configs", &item], "configs", source, project.configs.keys());
             }
         }
         for source in service
@@ -267,15 +323,19 @@ impl Checker<'_> {
             .map(|secret| secret.source.as_ref().unwrap_or(&empty))
         {
             if !project.secrets.contains_key(source) {
-                self.undefined(&["secrets"], "secret", source, project.secrets.keys());
+                let item = self.item(&["secrets"], source);
+                self.undefined(&["secrets", &item], "secrets", source, project.secrets.keys());
             }
         }
         for model in service.models.keys().filter(|name| !project.models.contains_key(*name)) {
-            self.undefined(&["models", model], "model", model, project.models.keys());
+            self.undefined(&["models", model], "models", model, project.models.keys());
         }
     }
 
     fn limits(&mut self, service: &Service) {
+        if self.is_wrong(&["deploy"]) {
+            return;
+        }
         let name = &service.name;
         let both = |a: &str, b: &str| format!("`{name}` has `{a}` and another `deploy.{b}`");
         let replicas = service.deploy.as_ref().and_then(|deploy| deploy.replicas);
@@ -336,6 +396,9 @@ impl Checker<'_> {
             .enumerate()
             .map(|(index, mount)| ("volumes", index, mount.target.as_deref().unwrap_or_default()));
         for (key, index, target) in tmpfs.chain(volumes) {
+            if target.is_empty() && self.problems.any() {
+                continue;
+            }
             let place = format!("{key}[{index}]");
             match known.get(target) {
                 Some(first) => {
@@ -359,19 +422,20 @@ fn place<'s>(tree: &Node, steps: impl Iterator<Item = &'s str>) -> Option<Span> 
     let mut node = tree;
     let mut at = None;
     for step in steps {
-        let next = match step.strip_prefix('[').and_then(|step| step.strip_suffix(']')) {
-            Some(index) => {
-                let item = index.parse::<usize>().ok().and_then(|index| node.as_list()?.get(index));
-                item.map(|item| (item.at, item))
-            }
-            None => node
-                .as_map()
-                .and_then(|map| map.get(step))
-                .map(|entry| (entry.key, &entry.node)),
-        };
-        let Some((span, inner)) = next else { break };
+        let Some((span, inner)) = child(node, step) else { break };
         at = Some(span);
         node = inner;
     }
     at
+}
+
+/// What is one step further down, and where it stands: a mapping's entry by its key, a list's item by `[position]`.
+fn child<'n>(node: &'n Node, step: &str) -> Option<(Span, &'n Node)> {
+    match step.strip_prefix('[').and_then(|step| step.strip_suffix(']')) {
+        Some(index) => {
+            let item = node.as_list()?.get(index.parse::<usize>().ok()?)?;
+            Some((item.at, item))
+        }
+        None => node.as_map()?.get(step).map(|entry| (entry.key, &entry.node)),
+    }
 }

@@ -6,6 +6,8 @@ use crate::tree::{Node, Span, Value};
 
 /// Checks every rule.
 pub(crate) fn check(root: &Node, problems: &mut Problems) {
+    let mut lacking = Vec::new();
+    let mut lacks = |problem: Problem| lacking.push(problem);
     let mut say = |at: Span, message: String| problems.push(Problem::error(message).at(at));
     for (name, volume) in entries(root, "volumes") {
         if let Some(external) = volume
@@ -36,15 +38,19 @@ pub(crate) fn check(root: &Node, problems: &mut Problems) {
         for (name, object) in entries(root, kind) {
             let given: Vec<&str> = keys.iter().copied().filter(|key| object.get(key).is_some()).collect();
             if given.len() > 1 {
+                let second = object.as_map().and_then(|map| map.get(given[1]));
                 say(
-                    object.at,
+                    second.map_or(object.at, |entry| entry.key),
                     format!("`{kind}.{name}` can have only one of `{}`", given.join("` and `")),
                 );
             }
             if given.is_empty() && object.get("driver").is_none() && object.get("external").is_none() {
-                say(
-                    object.at,
-                    format!("`{kind}.{name}` must have one of `{}`", keys.join("`, `")),
+                let message = format!("`{kind}.{name}` must have one of `{}`", keys.join("`, `"));
+                let others = keys.iter().copied().chain(["driver", "external"]);
+                lacks(
+                    Problem::error(message)
+                        .at(object.at)
+                        .lacks(&format!("{kind}.{name}"), others),
                 );
             }
         }
@@ -83,13 +89,15 @@ pub(crate) fn check(root: &Node, problems: &mut Problems) {
             .flatten();
         for device in devices.chain(list(service, "gpus")) {
             if device.get("count").is_some() && device.get("device_ids").is_some() {
+                let ids = device.as_map().and_then(|map| map.get("device_ids"));
                 say(
-                    device.at,
+                    ids.map_or(device.at, |entry| entry.key),
                     format!("a device of `services.{name}` has both `count` and `device_ids`"),
                 );
             }
         }
     }
+    lacking.into_iter().for_each(|problem| problems.push(problem));
 }
 
 fn entries<'n>(root: &'n Node, kind: &str) -> impl Iterator<Item = (&'n String, &'n Node)> {

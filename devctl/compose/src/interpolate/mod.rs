@@ -6,7 +6,7 @@ pub(crate) mod template;
 use template::{Lookup, TemplateError};
 
 use crate::problem::{Problem, Problems};
-use crate::tree::{Node, Value};
+use crate::tree::{Node, Span, Value};
 
 /// Replaces the variables of every text of a tree. Problems are reported; the walk goes on.
 pub(crate) fn interpolate(root: &mut Node, lookup: &dyn Lookup, problems: &mut Problems) {
@@ -18,8 +18,16 @@ pub(crate) fn interpolate(root: &mut Node, lookup: &dyn Lookup, problems: &mut P
     walk.node(root);
 }
 
-/// What to do about a text that cannot be interpolated.
-pub(crate) fn problem(error: &TemplateError) -> Problem {
+/// Reports a text that cannot be interpolated.
+pub(crate) fn report(error: &TemplateError, at: Span, problems: &mut Problems) {
+    match error {
+        // It may be set in the environment file that could not be read.
+        TemplateError::Required { .. } if problems.may_lack_variables() => problems.wrong(at),
+        _ => problems.push(problem(error).at(at)),
+    }
+}
+
+fn problem(error: &TemplateError) -> Problem {
     let problem = Problem::error(error.to_string());
     match error {
         TemplateError::Invalid { .. } => problem.help("a `$` that stands for itself is written `$$`"),
@@ -44,7 +52,7 @@ impl Walk<'_, '_> {
                     match template::substitute(text, self.lookup) {
                         Ok(value) => *text = value,
                         Err(error) => {
-                            self.problems.push(problem(&error).at(node.at));
+                            report(&error, node.at, self.problems);
                             return;
                         }
                     }

@@ -22,14 +22,15 @@ pub(super) fn apply(
     path: &str,
     tree: &mut Node,
     resets: &Resets,
-) -> Stage<()> {
-    let before = session.problems.errors();
+) {
+    session.problems.begin();
     for kind in ["services", "jobs"] {
         let Some(node) = tree.get_mut(kind) else { continue };
         let at = node.at;
         let found = node.kind();
         let Some(services) = node.as_map_mut() else {
-            return Err(session.problem(Problem::error(format!("`{kind}` must be a mapping, but is {found}")).at(at)));
+            session.problem(Problem::error(format!("`{kind}` must be a mapping, but is {found}")).at(at));
+            continue;
         };
         if !services
             .values()
@@ -46,11 +47,12 @@ pub(super) fn apply(
             cycles: HashSet::new(),
         };
         for name in names {
-            // The next service may still be sound.
-            let _ = cx.service(&name, services, &[], resets);
+            if cx.service(&name, services, &[], resets).is_err() {
+                // The next service may still be sound; of this one the base is missing.
+                cx.session.problems.doubt(format!("{kind}.{name}"));
+            }
         }
     }
-    session.problems.check(before)
 }
 
 struct Extender<'a, 's> {
@@ -109,8 +111,8 @@ impl Extender<'_, '_> {
         resets.apply_at(&mut merged, &["services", name]);
         let span = node.at;
         stage(&mut self.session.problems, |problems| {
-            merge::merge_at(&mut merged, node, &["services", "x"], problems)
-        })?;
+            merge::merge_at(&mut merged, node, &["services", name], problems)
+        });
         merged.at = span;
         if let Some(map) = merged.as_map_mut() {
             map.shift_remove("extends");
@@ -180,7 +182,7 @@ impl Extender<'_, '_> {
             Depth::Base,
             &mut tree,
         )?;
-        model::resolve_paths(self.session, &directory, &mut tree)?;
+        model::resolve_paths(self.session, &directory, &mut tree);
         let read = ReadFile { tree, resets };
         self.caches.extended.insert(key, read.clone());
         Ok(read)

@@ -7,7 +7,7 @@ use super::read::{Env, Session};
 use crate::dotenv::Variables;
 use crate::interpolate::{self, template};
 use crate::paths;
-use crate::problem::Problem;
+use crate::problem::{Problem, Reported};
 use crate::yaml;
 
 /// The names of a Compose file, the preferred ones first.
@@ -92,6 +92,7 @@ pub(super) fn find(session: &mut Session) -> Stage<Found> {
     let directory = directory(&files);
     let name = name(session, &files, &directory, &environment)?;
     environment.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
+    session.environments.push((environment.clone(), env_files));
     Ok(Found {
         files,
         directory,
@@ -170,7 +171,9 @@ fn dot_env(
     let mut variables = Variables::new();
     for file in files.iter() {
         let env = Env::new(environment);
-        session.variables(file, None, &mut variables, &env)?;
+        if session.variables(file, None, &mut variables, &env).is_err() {
+            session.problems.variables_incomplete();
+        }
         env.warn(&mut session.problems);
     }
     for (name, value) in variables {
@@ -204,9 +207,14 @@ fn from_environment(session: &mut Session, environment: &IndexMap<String, String
             };
             let problem =
                 Problem::error(format!("the file `{entry}` {what}")).note("it is named by the variable `COMPOSE_FILE`");
-            return Err(session.problem(problem));
+            session.problem(problem);
+            session.problems.incomplete();
+            continue;
         }
         files.push(path);
+    }
+    if files.is_empty() && session.problems.any() {
+        return Err(Reported);
     }
     Ok(files)
 }
@@ -257,7 +265,10 @@ fn name(
     let mut written = None;
     let mut counts = false;
     for file in files {
-        let documents = session.documents(file, None)?;
+        // One that cannot be read was reported, and has no name to give.
+        let Ok(documents) = session.documents(file, None) else {
+            continue;
+        };
         counts |= yaml::name(&documents, true).is_some();
         if let Some(node) = yaml::name(&documents, false) {
             written = Some((node.scalar_text().unwrap_or_default(), node.at));
@@ -269,7 +280,8 @@ fn name(
         }
         let problem = Problem::error(format!("`{name}` cannot be a project's name"));
         let help = "a name has lower-case letters, digits, `-` and `_`, and begins with a letter or a digit";
-        return Err(session.problem(problem.help(help)));
+        session.problem(problem.help(help));
+        return Ok(normal(&name));
     }
     if let Some((name, at)) = written.filter(|_| !session.options.no_interpolate || counts) {
         let env = Env::new(environment);
@@ -278,7 +290,13 @@ fn name(
             false => template::substitute(&name, &env),
         };
         env.warn(&mut session.problems);
-        let name = name.map_err(|error| session.problem(interpolate::problem(&error).at(at)))?;
+        let name = match name {
+            Ok(name) => name,
+            Err(error) => {
+                interpolate::report(&error, at, &mut session.problems);
+                return Ok("project".to_owned());
+            }
+        };
         let name = if session.options.no_normalize {
             name
         } else {
@@ -288,7 +306,8 @@ fn name(
             return Ok(name);
         }
         if counts {
-            return Err(session.problem(Problem::error("the project's name is empty").at(at)));
+            session.problem(Problem::error("the project's name is empty").at(at));
+            return Ok("project".to_owned());
         }
     }
     let name = normal(directory.rsplit('/').next().unwrap_or_default());
@@ -296,7 +315,7 @@ fn name(
         let problem = Problem::error(format!(
             "the project has no name, and the directory `{directory}` gives none"
         ));
-        return Err(session.problem(problem.help("give it one with `name:` in the file or with `--project-name`")));
+        session.problem(problem.help("give it one with `name:` in the file or with `--project-name`"));
     }
     Ok(name)
 }

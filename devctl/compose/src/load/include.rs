@@ -6,7 +6,7 @@ use super::{Stage, find, stage};
 use crate::dotenv::Variables;
 use crate::merge;
 use crate::paths;
-use crate::problem::Problem;
+use crate::problem::{Problem, Reported};
 use crate::tree::{Entry, Map, Node, Span, Value};
 use crate::yaml::Resets;
 
@@ -27,33 +27,27 @@ struct Include {
 }
 
 /// Takes over what a file includes.
-pub(super) fn apply(
-    session: &mut Session,
-    caches: &mut Caches,
-    scope: &Scope,
-    tree: &mut Node,
-    resets: &Resets,
-) -> Stage<()> {
+pub(super) fn apply(session: &mut Session, caches: &mut Caches, scope: &Scope, tree: &mut Node, resets: &Resets) {
     let Some(node) = tree.get("include").filter(|node| !node.is_null()).cloned() else {
         if let Some(map) = tree.as_map_mut() {
             map.shift_remove("include");
         }
-        return Ok(());
+        return;
     };
-    let Some(list) = node.as_list() else {
-        return Err(
-            session.problem(Problem::error(format!("`include` must be a list, but is {}", node.kind())).at(node.at))
-        );
-    };
-    for item in list {
-        let include = read(session, item)?;
-        let imported = load(session, caches, scope, include)?;
-        take_over(session, imported, tree, resets)?;
+    if node.as_list().is_none() {
+        session.problem(Problem::error(format!("`include` must be a list, but is {}", node.kind())).at(node.at));
+        session.problems.unincluded();
+    }
+    for item in node.as_list().into_iter().flatten() {
+        match read(session, item).and_then(|include| load(session, caches, scope, include)) {
+            Ok(imported) => take_over(session, imported, tree, resets),
+            // What the other entries name is looked at nevertheless.
+            Err(Reported) => session.problems.unincluded(),
+        }
     }
     if let Some(map) = tree.as_map_mut() {
         map.shift_remove("include");
     }
-    Ok(())
 }
 
 fn read(session: &mut Session, item: &Node) -> Stage<Include> {
@@ -126,7 +120,7 @@ fn load(session: &mut Session, caches: &mut Caches, scope: &Scope, mut include: 
         }
         include.paths[index] = path;
     }
-    let environment = environment(session, scope, &include)?;
+    let environment = environment(session, scope, &include);
     let key = format!("{:?}|{directory}|{}|{environment:?}", include.paths, include.directory);
     if let Some(known) = caches.included.get(&key) {
         return Ok(known.clone());
@@ -138,7 +132,7 @@ fn load(session: &mut Session, caches: &mut Caches, scope: &Scope, mut include: 
         including: scope.including.clone(),
         resolve_paths: true,
     };
-    let imported = model::files(session, caches, &scope, &include.paths, Some(at))?;
+    let imported = model::files(session, caches, &scope, &include.paths, Some(at));
     caches.included.insert(key, imported.clone());
     Ok(imported)
 }
@@ -178,7 +172,7 @@ fn check_cycle(session: &mut Session, scope: &Scope, path: &str, at: Span) -> St
 }
 
 /// The environment of the including file, and what the included one's environment files add.
-fn environment(session: &mut Session, scope: &Scope, include: &Include) -> Stage<indexmap::IndexMap<String, String>> {
+fn environment(session: &mut Session, scope: &Scope, include: &Include) -> indexmap::IndexMap<String, String> {
     let mut files = Vec::new();
     if include.env_files.is_empty() {
         let default = paths::join(&include.directory, ".env");
@@ -195,21 +189,24 @@ fn environment(session: &mut Session, scope: &Scope, include: &Include) -> Stage
     let mut variables = Variables::new();
     for file in &files {
         let env = Env::new(&scope.environment);
-        session.variables(file, Some(include.at), &mut variables, &env)?;
+        if session.variables(file, Some(include.at), &mut variables, &env).is_err() {
+            session.problems.variables_incomplete();
+        }
         env.warn(&mut session.problems);
     }
     let mut environment = scope.environment.clone();
     for (name, value) in variables {
         environment.entry(name).or_insert(value);
     }
-    Ok(environment)
+    session.environments.push((environment.clone(), files));
+    environment
 }
 
 /// Adds the resources of an included file; what the including file says of the same resource is merged over it.
-fn take_over(session: &mut Session, imported: Node, tree: &mut Node, resets: &Resets) -> Stage<()> {
+fn take_over(session: &mut Session, imported: Node, tree: &mut Node, resets: &Resets) {
     let at = tree.at;
     let Value::Map(mut imported) = imported.value else {
-        return Ok(());
+        return;
     };
     for kind in KINDS {
         let Some(Entry {
@@ -225,9 +222,11 @@ fn take_over(session: &mut Session, imported: Node, tree: &mut Node, resets: &Re
         if tree.get(kind).is_none() {
             tree.set(kind, Node::new(Value::Map(Map::new()), at));
         }
-        let target = tree.get_mut(kind).and_then(Node::as_map_mut);
-        let Some(target) = target else {
-            return Err(session.problem(Problem::error(format!("`{kind}` must be a mapping")).at(at)));
+        let Some(own) = tree.get_mut(kind) else { continue };
+        let (at, found) = (own.at, own.kind());
+        let Some(target) = own.as_map_mut() else {
+            session.problem(Problem::error(format!("`{kind}` must be a mapping, but is {found}")).at(at));
+            continue;
         };
         for (name, mut entry) in resources {
             let Some(own) = target.get_mut(&name) else {
@@ -241,9 +240,8 @@ fn take_over(session: &mut Session, imported: Node, tree: &mut Node, resets: &Re
             let over = std::mem::replace(&mut own.node, Node::null(at));
             stage(&mut session.problems, |problems| {
                 merge::merge_at(&mut entry.node, over, &[kind, &name], problems)
-            })?;
+            });
             own.node = entry.node;
         }
     }
-    Ok(())
 }

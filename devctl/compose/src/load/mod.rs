@@ -30,7 +30,7 @@ pub fn load(files: &dyn Files, options: &LoadOptions) -> Result<Loaded, Diagnost
     let mut session = Session::new(files, options);
     let project = find::find(&mut session).and_then(|found| {
         let tree = model::load(&mut session, &found)?;
-        project::build(&mut session, &found, tree)
+        Ok(project::build(&mut session, &found, tree))
     });
     let (errors, warnings, files_read) = session.finish();
     match project {
@@ -68,7 +68,7 @@ pub fn model_tree(files: &dyn Files, options: &LoadOptions) -> Result<ModelTree,
             found.environment.retain(|name, _| name == "COMPOSE_PROJECT_NAME");
         }
         let mut tree = model::load(&mut session, &found)?;
-        project::imply(&mut session, &found, &mut tree)?;
+        project::imply(&mut session, &found, &mut tree);
         Ok((tree, found.name, environment))
     });
     let (errors, warnings, _) = session.finish();
@@ -116,12 +116,11 @@ impl ModelTree {
     }
 }
 
-/// What a stage gives.
+/// What a step gives that cannot go on without some part of the files.
 pub(crate) type Stage<T> = Result<T, Reported>;
 
-/// Runs a stage that reports into `problems` and ends it where it found errors.
-pub(crate) fn stage<T>(problems: &mut Problems, run: impl FnOnce(&mut Problems) -> T) -> Stage<T> {
-    let before = problems.errors();
-    let result = run(problems);
-    problems.check(before).map(|()| result)
+/// Runs a stage that reports into `problems`. What it finds wrong does not keep the next one from looking at the rest.
+pub(crate) fn stage<T>(problems: &mut Problems, run: impl FnOnce(&mut Problems) -> T) -> T {
+    problems.begin();
+    run(problems)
 }

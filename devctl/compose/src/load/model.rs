@@ -63,22 +63,22 @@ pub(super) fn load(session: &mut Session, found: &Found) -> Stage<Node> {
         resolve_paths: !session.options.no_path_resolution,
     };
     let mut caches = Caches::default();
-    let tree = files(session, &mut caches, &scope, &found.files, None)?;
-    if tree.as_map().is_none_or(Map::is_empty) {
+    let tree = files(session, &mut caches, &scope, &found.files, None);
+    if session.problems.errors() == 0 && tree.as_map().is_none_or(Map::is_empty) {
         let names = found.files.join("`, `");
         return Err(session.problem(Problem::error(format!("nothing is in `{names}`"))));
     }
     Ok(tree)
 }
 
-/// The merged tree of some files, complete but for what normalisation implies.
+/// The merged tree of some files, complete but for what normalisation implies. A file that cannot be read is left out.
 pub(super) fn files(
     session: &mut Session,
     caches: &mut Caches,
     scope: &Scope,
     files: &[String],
     at: Option<Span>,
-) -> Stage<Node> {
+) -> Node {
     let nowhere = Span {
         source: u32::MAX,
         ..Span::default()
@@ -87,28 +87,28 @@ pub(super) fn files(
     let mut scope = scope.clone();
     // What a base was worked through with differs from one set of files to the next.
     let outer = std::mem::take(&mut caches.extended);
-    let mut result = Ok(());
     for path in files {
-        result = file(session, caches, &mut scope, path, at, Depth::Whole, &mut tree).map(|_| ());
-        if result.is_err() {
-            break;
+        if file(session, caches, &mut scope, path, at, Depth::Whole, &mut tree).is_err() {
+            match at {
+                Some(_) => session.problems.unincluded(),
+                None => session.problems.incomplete(),
+            }
         }
     }
     caches.extended = outer;
-    result?;
     set_defaults(&mut tree);
     if !session.options.no_validation {
-        stage(&mut session.problems, |problems| rules::check(&tree, problems))?;
+        stage(&mut session.problems, |problems| rules::check(&tree, problems));
     }
     if scope.resolve_paths {
-        resolve_paths(session, &scope.directory, &mut tree)?;
+        resolve_paths(session, &scope.directory, &mut tree);
     }
     resolve_environment(&mut tree, &scope.environment);
-    Ok(tree)
+    tree
 }
 
 /// Makes the paths of a tree start where `directory` starts.
-pub(super) fn resolve_paths(session: &mut Session, directory: &str, tree: &mut Node) -> Stage<()> {
+pub(super) fn resolve_paths(session: &mut Session, directory: &str, tree: &mut Node) {
     let here = session.here();
     let resolver = Resolver {
         base: directory,
@@ -116,7 +116,7 @@ pub(super) fn resolve_paths(session: &mut Session, directory: &str, tree: &mut N
         here: &here,
         files: session.files,
     };
-    stage(&mut session.problems, |problems| resolver.resolve(tree, problems))
+    stage(&mut session.problems, |problems| resolver.resolve(tree, problems));
 }
 
 /// Merges a file over `tree`; gives what its last document resets.
@@ -151,38 +151,39 @@ fn documents(
         resets = document.resets.clone();
         if own.as_map().is_none() {
             let problem = Problem::error(format!("a Compose file must be a mapping, but is {}", own.kind()));
-            return Err(session.problem(problem.at(own.at)));
+            session.problem(problem.at(own.at));
+            session.problems.incomplete();
+            continue;
         }
         if !session.options.no_interpolate {
             let env = Env::new(&scope.environment);
-            let result = stage(&mut session.problems, |problems| interpolate(&mut own, &env, problems));
+            stage(&mut session.problems, |problems| interpolate(&mut own, &env, problems));
             env.warn(&mut session.problems);
-            result?;
         }
-        promote_extensions(session, &mut own)?;
+        promote_extensions(session, &mut own);
         if depth == Depth::Whole {
             scope.including.push(path.to_owned());
-            include::apply(session, caches, scope, &mut own, &resets)?;
+            include::apply(session, caches, scope, &mut own, &resets);
         }
         resets.apply(tree);
         if depth == Depth::Whole {
-            extends::apply(session, caches, scope, path, &mut own, &resets)?;
+            extends::apply(session, caches, scope, path, &mut own, &resets);
         }
         let span = own.at;
         stage(&mut session.problems, |problems| {
             merge::merge(tree, own, problems);
             tree.at = span;
             enforce_unique(tree, problems);
-        })?;
+        });
         if depth == Depth::Whole && !session.options.no_validation {
-            stage(&mut session.problems, |problems| schema::check(tree, problems))?;
+            stage(&mut session.problems, |problems| schema::check(tree, problems));
             obsolete_version(session, tree);
         }
         let lenient = session.options.no_interpolate;
         stage(&mut session.problems, |problems| {
             canonical(tree, lenient, problems);
             enforce_unique(tree, problems);
-        })?;
+        });
     }
     Ok(resets)
 }
@@ -195,7 +196,7 @@ fn obsolete_version(session: &mut Session, tree: &mut Node) {
 }
 
 /// `x-develop` and `x-initialSync` were the names of attributes before those were adopted.
-fn promote_extensions(session: &mut Session, tree: &mut Node) -> Stage<()> {
+fn promote_extensions(session: &mut Session, tree: &mut Node) {
     stage(&mut session.problems, |problems| {
         for (name, entry) in tree
             .get_mut("services")
@@ -225,7 +226,7 @@ fn promote_extensions(session: &mut Session, tree: &mut Node) -> Stage<()> {
                 );
             }
         }
-    })
+    });
 }
 
 fn promote(node: &mut Node, from: &str, to: &str, place: &[&str], problems: &mut crate::problem::Problems) {

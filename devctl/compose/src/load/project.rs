@@ -19,21 +19,21 @@ use crate::select;
 use crate::tree::{Node, Span};
 
 /// Adds what the tree implies.
-pub(super) fn imply(session: &mut Session, found: &Found, tree: &mut Node) -> Stage<()> {
+pub(super) fn imply(session: &mut Session, found: &Found, tree: &mut Node) {
     if session.options.no_normalize {
-        return Ok(());
+        return;
     }
     let at = tree.at;
     tree.set("name", Node::text(found.name.clone(), at));
     stage(&mut session.problems, |problems| {
         normalize(tree, &found.name, &found.environment, problems)
-    })
+    });
 }
 
 /// Makes the project.
-pub(super) fn build(session: &mut Session, found: &Found, mut tree: Node) -> Stage<Project> {
-    imply(session, found, &mut tree)?;
-    let mut project = stage(&mut session.problems, |problems| read(&tree, problems))?;
+pub(super) fn build(session: &mut Session, found: &Found, mut tree: Node) -> Project {
+    imply(session, found, &mut tree);
+    let mut project = stage(&mut session.problems, |problems| read(&tree, problems));
     project.name.clone_from(&found.name);
     project.working_dir = PathBuf::from(&found.directory);
     project.compose_files = found.files.iter().map(PathBuf::from).collect();
@@ -42,23 +42,25 @@ pub(super) fn build(session: &mut Session, found: &Found, mut tree: Node) -> Sta
     if !session.options.no_consistency {
         stage(&mut session.problems, |problems| {
             consistency::check(&mut project, &tree, problems)
-        })?;
+        });
     }
     if !session.options.no_env_resolution {
-        environment(session, &mut project, &tree)?;
+        environment(session, &mut project, &tree);
     }
-    labels(session, &mut project, &tree)?;
+    labels(session, &mut project, &tree);
     let options = session.options;
-    select::services(&mut project, &options.services).map_err(|problem| session.problem(problem))?;
+    if let Err(problem) = select::services(&mut project, &options.services) {
+        session.problem(problem);
+    }
     if !options.all_resources {
         select::used_resources(&mut project);
     }
     if !options.no_consistency {
         stage(&mut session.problems, |problems| {
             consistency::check_container_names(&project, &tree, problems)
-        })?;
+        });
     }
-    Ok(project)
+    project
 }
 
 /// Reads the tree into the model.
@@ -117,8 +119,8 @@ fn section<T: Decode + Default>(tree: &Node, key: &str, problems: &mut Problems)
 }
 
 /// Reads the environment files of every enabled service: what the service itself says wins.
-fn environment(session: &mut Session, project: &mut Project, tree: &Node) -> Stage<()> {
-    let before = session.problems.errors();
+fn environment(session: &mut Session, project: &mut Project, tree: &Node) {
+    session.problems.begin();
     let outer = project.environment.clone();
     for (name, service) in &mut project.services {
         for (key, value) in &mut service.environment {
@@ -160,7 +162,6 @@ fn environment(session: &mut Session, project: &mut Project, tree: &Node) -> Sta
             })
             .collect();
     }
-    session.problems.check(before)
 }
 
 fn env_file(
@@ -197,8 +198,8 @@ fn env_file(
 }
 
 /// Reads the label files of every enabled service: what the service itself says wins.
-fn labels(session: &mut Session, project: &mut Project, tree: &Node) -> Stage<()> {
-    let before = session.problems.errors();
+fn labels(session: &mut Session, project: &mut Project, tree: &Node) {
+    session.problems.begin();
     let nothing = IndexMap::new();
     for (name, service) in &mut project.services {
         let mut labels = Variables::new();
@@ -216,7 +217,6 @@ fn labels(session: &mut Session, project: &mut Project, tree: &Node) -> Stage<()
         labels.extend(std::mem::take(&mut service.labels));
         service.labels = labels;
     }
-    session.problems.check(before)
 }
 
 /// Where an item of a service's list stands.

@@ -1,7 +1,7 @@
 //! Reading files once, and keeping everything that is said about them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -9,9 +9,9 @@ use indexmap::{IndexMap, IndexSet};
 
 use super::Stage;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::dotenv::{self, Variables};
+use crate::dotenv::{self, DotenvError, Variables};
 use crate::files::Files;
-use crate::interpolate::template::Lookup;
+use crate::interpolate::template::{self, Lookup, Variable};
 use crate::options::LoadOptions;
 use crate::paths;
 use crate::problem::{Problem, Problems, Reported};
@@ -30,7 +30,11 @@ pub(super) struct Session<'a> {
     pub(super) sources: Sources,
     read: IndexSet<PathBuf>,
     /// Compose files as read, so that one that is needed again is not parsed again.
-    parsed: HashMap<String, Rc<Vec<Document>>>,
+    parsed: HashMap<String, Stage<Rc<Vec<Document>>>>,
+    /// Environment files that are none.
+    broken: HashSet<String>,
+    /// Environments that were put together from files, for what is said of a variable's value.
+    pub(super) environments: Vec<(IndexMap<String, String>, Vec<String>)>,
 }
 
 /// A further source of variables.
@@ -96,6 +100,8 @@ impl<'a> Session<'a> {
             sources: Sources::default(),
             read: IndexSet::new(),
             parsed: HashMap::new(),
+            broken: HashSet::new(),
+            environments: Vec::new(),
         }
     }
 
@@ -162,14 +168,15 @@ impl<'a> Session<'a> {
     /// A Compose file's documents.
     pub(super) fn documents(&mut self, path: &str, at: Option<Span>) -> Stage<Rc<Vec<Document>>> {
         if let Some(known) = self.parsed.get(path) {
-            return Ok(Rc::clone(known));
+            return known.clone();
         }
-        let text = self.text(path, at)?;
-        let source = self.sources.add(&self.shown(path), text);
-        let documents = yaml::read(self.sources.text(source), source, &mut self.problems)?;
-        let documents = Rc::new(documents);
-        self.parsed.insert(path.to_owned(), Rc::clone(&documents));
-        Ok(documents)
+        self.problems.begin();
+        let documents = self.text(path, at).and_then(|text| {
+            let source = self.sources.add(&self.shown(path), text, at);
+            yaml::read(self.sources.text(source), source, &mut self.problems).map(Rc::new)
+        });
+        self.parsed.insert(path.to_owned(), documents.clone());
+        documents
     }
 
     /// Adds the variables of an environment file.
@@ -180,18 +187,12 @@ impl<'a> Session<'a> {
         out: &mut Variables,
         lookup: &dyn Lookup,
     ) -> Stage<()> {
+        if self.broken.contains(path) {
+            return Err(Reported);
+        }
         let text = self.text(path, at)?;
         let result = dotenv::parse(&text, out, lookup);
-        let shown = self.shown(path);
-        result.map_err(|error| {
-            let source = self.sources.add(&shown, text);
-            let start = crate::source::offset(error.at);
-            self.problems.fail(Problem::error(error.message).at(Span {
-                source,
-                start,
-                end: start.saturating_add(1),
-            }))
-        })
+        result.map_err(|error| self.broken_variables(path, at, text, error))
     }
 
     /// As `variables`, each value as it stands: `format: raw`.
@@ -204,16 +205,63 @@ impl<'a> Session<'a> {
     ) -> Stage<()> {
         let text = self.text(path, at)?;
         let result = dotenv::parse_raw(&text, out, lookup);
-        let shown = self.shown(path);
-        result.map_err(|error| {
-            let source = self.sources.add(&shown, text);
-            let start = crate::source::offset(error.at);
-            self.problems.fail(Problem::error(error.message).at(Span {
-                source,
-                start,
-                end: start.saturating_add(1),
-            }))
-        })
+        result.map_err(|error| self.broken_variables(path, at, text, error))
+    }
+
+    fn broken_variables(&mut self, path: &str, at: Option<Span>, text: String, error: DotenvError) -> Reported {
+        self.broken.insert(path.to_owned());
+        let source = self.sources.add(&self.shown(path), text, at);
+        let start = crate::source::offset(error.at);
+        let end = start.saturating_add(1);
+        self.problems
+            .fail(Problem::error(error.message).at(Span { source, start, end }))
+    }
+
+    /// What the variables of a text are, and where that is said.
+    fn values(&self, text: &str) -> Vec<String> {
+        const MOST: usize = 4;
+        let mut used = Vec::new();
+        if text.contains('$') {
+            template::variables(text, &mut used);
+        }
+        let mut notes: Vec<String> = Vec::new();
+        for Variable { name, .. } in used {
+            let known = |(values, _): &&(IndexMap<String, String>, Vec<String>)| values.contains_key(&name);
+            let Some((values, files)) = self.environments.iter().find(known) else {
+                continue;
+            };
+            let place = if self.options.environment.contains_key(&name) {
+                Some("the environment".to_owned())
+            } else {
+                files.iter().rev().find_map(|file| self.assigned(file, &name))
+            };
+            let value = match values[&name].as_str() {
+                "" => "empty".to_owned(),
+                _ if is_secret(&name) => "set".to_owned(),
+                value => format!("`{value}`"),
+            };
+            let note = match place {
+                Some(place) => format!("`{name}` is {value}, from {place}"),
+                None => format!("`{name}` is {value}"),
+            };
+            if notes.len() < MOST && !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+        notes
+    }
+
+    /// The line of an environment file that gives a variable its value.
+    fn assigned(&self, file: &str, name: &str) -> Option<String> {
+        let text = decode(self.files.read(file.as_ref()).ok()?)?;
+        let gives = |line: &str| {
+            let line = line.trim_start_matches('\u{feff}').trim_start();
+            let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+            let rest = line.strip_prefix(name).map(str::trim_start);
+            rest.is_some_and(|rest| rest.starts_with(['=', ':']))
+        };
+        let number = text.lines().collect::<Vec<_>>().into_iter().rposition(gives)? + 1;
+        Some(format!("{}:{number}", self.shown(file).display()))
     }
 
     pub(super) fn problem(&mut self, problem: Problem) -> Reported {
@@ -229,10 +277,20 @@ impl<'a> Session<'a> {
     }
 
     /// The errors, the warnings, the files.
-    pub(super) fn finish(self) -> (Diagnostics, Vec<Diagnostic>, Vec<PathBuf>) {
-        let (errors, warnings) = self.problems.render(&self.sources);
+    pub(super) fn finish(mut self) -> (Diagnostics, Vec<Diagnostic>, Vec<PathBuf>) {
+        let problems = std::mem::take(&mut self.problems);
+        let told = |text: &str| self.values(text);
+        let (errors, warnings) = problems.render(&self.sources, &told);
         (errors, warnings, self.read.into_iter().collect())
     }
+}
+
+/// Whether a variable's value is nothing to be shown.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// UTF-8, or UTF-16 that says so at its beginning.

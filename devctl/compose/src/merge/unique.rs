@@ -115,7 +115,14 @@ impl Place<'_> {
             Ok(key) => Some(key),
             Err(why) => {
                 let message = format!("`{}.{name}[{index}]` {why}", self.path);
-                self.problems.push(Problem::error(message).at(item.at));
+                let lack = ["target", "path"]
+                    .into_iter()
+                    .find(|key| why == format!("has no `{key}`"));
+                let problem = Problem::error(message).at(item.at);
+                self.problems.push(match lack {
+                    Some(key) => problem.lacks(&format!("{}.{name}[{index}]", self.path), [key]),
+                    None => problem,
+                });
                 None
             }
         });

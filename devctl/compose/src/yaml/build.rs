@@ -35,7 +35,10 @@ impl Builder<'_> {
             Kind::Alias(target) => self.node(*target),
             Kind::Scalar { text, plain } => match scalar::resolve(raw.short_tag().as_deref(), text, *plain) {
                 Ok(value) => Ok(Node::new(value, raw.at)),
-                Err(message) => Err(self.problems.fail(Problem::error(message).at(raw.at))),
+                Err(message) => {
+                    self.problems.push(Problem::error(message).at(raw.at));
+                    Ok(Node::null(raw.at))
+                }
             },
             Kind::List(items) => {
                 self.enter(id)?;
@@ -62,6 +65,7 @@ impl Builder<'_> {
         for (key, value) in entries {
             let raw = self.graph.node(*key);
             match self.key(*key)? {
+                Key::None => {}
                 Key::Merge => merge = Some(*value),
                 Key::Name(name) => {
                     let key = raw.at;
@@ -87,12 +91,13 @@ impl Builder<'_> {
             _ => &[],
         };
         if sources.is_empty() && !matches!(self.graph.node(target).kind, Kind::List(_)) {
-            return Err(self.not_mergeable(value));
+            self.not_mergeable(value);
         }
         for source in sources {
             let id = self.graph.target(*source);
             let Kind::Map(entries) = &self.graph.node(id).kind else {
-                return Err(self.not_mergeable(*source));
+                self.not_mergeable(*source);
+                continue;
             };
             self.count(self.graph.node(id).at)?;
             self.enter(id)?;
@@ -108,10 +113,10 @@ impl Builder<'_> {
         node.tag.is_none() && matches!(&node.kind, Kind::Scalar { text, plain: true } if text == "<<")
     }
 
-    fn not_mergeable(&mut self, id: usize) -> Reported {
+    fn not_mergeable(&mut self, id: usize) {
         let at = self.graph.node(id).at;
         self.problems
-            .fail(Problem::error("`<<` must be a mapping or a list of mappings").at(at))
+            .push(Problem::error("`<<` must be a mapping or a list of mappings").at(at));
     }
 
     fn key(&mut self, id: usize) -> Result<Key, Reported> {
@@ -126,14 +131,18 @@ impl Builder<'_> {
             Kind::Scalar { text, plain } => match scalar::resolve(target.short_tag().as_deref(), text, *plain) {
                 Ok(Value::Text(name)) => return Ok(Key::Name(name)),
                 Ok(value) => Node::new(value, raw.at).kind(),
-                Err(message) => return Err(self.problems.fail(Problem::error(message).at(raw.at))),
+                Err(message) => {
+                    self.problems.push(Problem::error(message).at(raw.at));
+                    return Ok(Key::None);
+                }
             },
             Kind::List(_) => "a list",
             Kind::Map(_) => "a mapping",
             Kind::Alias(_) => "an alias",
         };
         let problem = Problem::error(format!("a key must be a string, but this one is {value}")).at(raw.at);
-        Err(self.problems.fail(problem.help("put it in quotes")))
+        self.problems.push(problem.help("put it in quotes"));
+        Ok(Key::None)
     }
 
     fn enter(&mut self, id: usize) -> Result<(), Reported> {
@@ -161,6 +170,8 @@ impl Builder<'_> {
 }
 
 enum Key {
+    /// Refused.
+    None,
     Merge,
     Name(String),
 }

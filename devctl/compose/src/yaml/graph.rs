@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use libyaml_safer::{EventData, Parser, ScalarStyle};
+use libyaml_safer::{EventData, Mark, Parser, ScalarStyle};
 
 use super::MAX_DEPTH;
 use crate::problem::{Problem, Problems, Reported};
@@ -82,9 +82,14 @@ impl Raw {
 pub(crate) fn parse(text: &str, source: u32, problems: &mut Problems) -> Result<Vec<Graph>, Reported> {
     let mut body = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
     let skipped = text.len() - body.len();
+    // The parser wants every line to have an end; what that adds to the last block of text is taken away again.
+    let unended = !body.is_empty() && !body.ends_with(['\n', '\r']);
+    if unended {
+        body.push('\n');
+    }
     let mut inserted = Vec::new();
     loop {
-        match attempt(&body, skipped, &inserted, source, problems) {
+        match attempt(&body, unended, skipped, &inserted, source, problems) {
             Ok(documents) => return Ok(documents),
             Err(Stop::Reported) => return Err(Reported),
             // `{key:}` is a key without a value to go-yaml, as `{key: }` is to the parser here.
@@ -131,6 +136,7 @@ fn plain_end(body: &str, start: usize) -> Option<usize> {
 
 fn attempt(
     body: &str,
+    unended: bool,
     skipped: usize,
     inserted: &[usize],
     source: u32,
@@ -177,7 +183,7 @@ fn attempt(
                 reader.anchors.clear();
             }
             EventData::DocumentEnd { .. } => documents.push(std::mem::take(&mut reader.graph)),
-            EventData::Alias { anchor } => reader.alias(&anchor, at)?,
+            EventData::Alias { anchor } => reader.alias(&anchor, at),
             EventData::Scalar {
                 anchor,
                 tag,
@@ -186,12 +192,19 @@ fn attempt(
                 ..
             } => {
                 let plain = style == ScalarStyle::Plain;
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let last = block && usize::try_from(event.end_mark.index).is_ok_and(|end| end >= body.len());
+                let value = if unended && last {
+                    without_added_end(body, &event.start_mark, value)
+                } else {
+                    value
+                };
                 if style == ScalarStyle::DoubleQuoted {
                     let whole = usize::try_from(event.start_mark.index)
                         .ok()
                         .zip(usize::try_from(event.end_mark.index).ok());
                     let raw = whole.and_then(|(start, end)| body.get(start..end)).unwrap_or_default();
-                    reader.check_escapes(raw, at)?;
+                    reader.check_escapes(raw, at);
                 }
                 let id = reader.add(Kind::Scalar { text: value, plain }, tag, at);
                 reader.anchor(anchor, id);
@@ -202,6 +215,27 @@ fn attempt(
             EventData::SequenceEnd | EventData::MappingEnd => reader.close(at),
         }
     }
+}
+
+/// The value of a block of text that ends with the file, in which the last line had no end.
+fn without_added_end(body: &str, start: &Mark, mut value: String) -> String {
+    let line = body.trim_end_matches('\n').rsplit('\n').next().unwrap_or_default();
+    let head = usize::try_from(start.index)
+        .ok()
+        .and_then(|at| body.get(at..)?.lines().next());
+    let keeps = head.is_some_and(|head| head.split('#').next().is_some_and(|head| head.contains('+')));
+    let shown = value
+        .strip_suffix('\n')
+        .unwrap_or_default()
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default();
+    // A last line of nothing but its indentation is no line of the text, save where every line is kept.
+    let is_line = !line.trim_matches(' ').is_empty() || (!shown.is_empty() && shown.trim_matches(' ').is_empty());
+    if (is_line || keeps) && value.ends_with('\n') {
+        value.pop();
+    }
+    value
 }
 
 /// A document in the making.
@@ -287,26 +321,28 @@ impl Reader<'_> {
     }
 
     /// go-yaml knows every escape but `\/`.
-    fn check_escapes(&mut self, raw: &str, at: Span) -> Result<(), Reported> {
+    fn check_escapes(&mut self, raw: &str, at: Span) {
         let mut bytes = raw.bytes();
         while let Some(byte) = bytes.next() {
             if byte == b'\\' && bytes.next() == Some(b'/') {
                 let problem = Problem::error("`\\/` is no escape that Docker Compose knows").at(at);
-                return Err(self.problems.fail(problem.help("write `/`")));
+                return self.problems.push(problem.help("write `/`"));
             }
         }
-        Ok(())
     }
 
-    fn alias(&mut self, anchor: &str, at: Span) -> Result<(), Reported> {
-        let Some(&target) = self.anchors.get(anchor) else {
-            let help = crate::problem::did_you_mean(anchor, self.anchors.keys().map(String::as_str));
-            let problem = Problem::error(format!("there is no anchor `&{anchor}` before this alias")).at(at);
-            return Err(self.problems.fail(problem.maybe_help(help)));
+    fn alias(&mut self, anchor: &str, at: Span) {
+        let kind = match self.anchors.get(anchor) {
+            Some(target) => Kind::Alias(*target),
+            None => {
+                let help = crate::problem::did_you_mean(anchor, self.anchors.keys().map(String::as_str));
+                let problem = Problem::error(format!("there is no anchor `&{anchor}` before this alias")).at(at);
+                self.problems.push(problem.maybe_help(help));
+                Kind::Map(Vec::new())
+            }
         };
-        let id = self.add(Kind::Alias(target), None, at);
+        let id = self.add(kind, None, at);
         self.attach(id);
-        Ok(())
     }
 
     fn syntax(&mut self, error: &libyaml_safer::Error) -> Reported {

@@ -184,7 +184,7 @@ impl Resolver<'_> {
             }
             Kind::Map(entries) => {
                 self.graph.node_mut(id).kind = Kind::Map(entries.clone());
-                self.check_keys(&entries)?;
+                self.check_keys(&entries);
                 let mut kept = Vec::with_capacity(entries.len());
                 for (key, value) in entries {
                     let name = self.graph.key_text(key).to_owned();
@@ -215,16 +215,15 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    fn check_keys(&mut self, entries: &[(usize, usize)]) -> Result<(), Reported> {
+    fn check_keys(&mut self, entries: &[(usize, usize)]) {
         let mut first: HashMap<&str, usize> = HashMap::with_capacity(entries.len());
         for (key, _) in entries {
             let name = self.graph.key_text(*key);
             if first.insert(name, *key).is_some() {
                 let problem = Problem::error(format!("the key `{name}` stands twice in this mapping"));
-                return Err(self.problems.fail(problem.at(self.graph.node(*key).at)));
+                self.problems.push(problem.at(self.graph.node(*key).at));
             }
         }
-        Ok(())
     }
 
     /// A node that is referred to from within itself, other than by merge keys and across services, is refused.

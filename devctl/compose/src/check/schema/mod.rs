@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use shape::{Kinds, Mapping, Shape};
 
-use crate::problem::{Problem, Problems, did_you_mean};
+use crate::problem::{Problem, Problems, did_you_mean, nearest};
 use crate::tree::{Entry, Map, Node, Value};
 
 /// Checks a whole file.
@@ -135,12 +135,14 @@ impl Checker<'_> {
             format!("`{before}`")
         };
         for key in mapping.required.iter().filter(|key| !map.contains_key(**key)) {
-            self.problems
-                .push(Problem::error(format!("{place} has no `{key}`")).at(node.at));
+            let problem = Problem::error(format!("{place} has no `{key}`")).at(node.at);
+            self.problems.push(problem.lacks(&before, [*key]));
         }
         if !mapping.one_of.is_empty() && !mapping.one_of.iter().any(|key| map.contains_key(*key)) {
             let message = format!("{place} must have one of `{}`", mapping.one_of.join("`, `"));
-            self.problems.push(Problem::error(message).at(node.at));
+            let problem = Problem::error(message).at(node.at);
+            self.problems
+                .push(problem.lacks(&before, mapping.one_of.iter().copied()));
         }
     }
 
@@ -151,7 +153,9 @@ impl Checker<'_> {
             format!("`{}`", self.path)
         };
         let known = mapping.keys.iter().copied().flatten().map(|(known, _)| *known);
-        let help = did_you_mean(key, known).or_else(|| {
+        let meant = nearest(key, known);
+        self.problems.misspelt(&self.path, key, entry.key, meant);
+        let help = meant.map(|meant| format!("did you mean `{meant}`?")).or_else(|| {
             let top = self.path.is_empty() && entry.node.as_map().is_some();
             top.then(|| "services stand below `services:`".to_owned())
         });
