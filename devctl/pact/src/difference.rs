@@ -3,12 +3,12 @@
 
 use bytes::Bytes;
 use pact_matching::Mismatch;
-use pact_models::matchingrules::MatchingRuleCategory;
+use pact_models::matchingrules::{Category, MatchingRuleCategory, MatchingRules};
 use pact_models::path_exp::DocPath;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The part of an exchange that differs. The order is the one in which differences are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// The request's method.
@@ -34,7 +34,7 @@ pub enum Part {
 }
 
 /// One difference.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Difference {
     /// What differs.
     pub part: Part,
@@ -47,7 +47,7 @@ pub struct Difference {
     /// The matcher's own sentence.
     pub message: String,
     /// The rule that decided, where there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
 }
 
@@ -140,11 +140,41 @@ fn from_mismatch(mismatch: &Mismatch) -> Difference {
     }
 }
 
+/// Says of each difference which of the promise's `rules` it breaks.
+pub(crate) fn explain(differences: &mut [Difference], rules: &MatchingRules) {
+    for difference in differences {
+        let category = match difference.part {
+            Part::Path => Category::PATH,
+            Part::Status => Category::STATUS,
+            Part::Query => Category::QUERY,
+            Part::Header => Category::HEADER,
+            Part::Metadata => Category::METADATA,
+            Part::Body => Category::BODY,
+            Part::ContentType => {
+                difference.rule = Some("must have this content type".to_owned());
+                continue;
+            }
+            Part::Method | Part::Time | Part::Address => continue,
+        };
+        let path = match difference.part {
+            Part::Query | Part::Header | Part::Metadata => DocPath::root().join(difference.path.as_str()).to_string(),
+            _ => difference.path.clone(),
+        };
+        let rules = rules.rules_for_category(category).unwrap_or_default();
+        difference.rule = rule_at(&rules, &path);
+    }
+}
+
 /// The rule that decides at `path` of a part with these rules, as a sentence; without one the value itself is promised.
 pub(crate) fn rule_at(rules: &MatchingRuleCategory, path: &str) -> Option<String> {
-    let path = DocPath::new(path).ok()?.to_vec();
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    let list = rules.select_best_matcher(&path);
+    let list = match rules.name {
+        Category::PATH | Category::STATUS | Category::METHOD => rules.as_rule_list(),
+        _ => {
+            let path = DocPath::new(path).ok()?.to_vec();
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            rules.select_best_matcher(&path)
+        }
+    };
     Some(if list.is_empty() {
         "must be equal to the expected value".to_owned()
     } else {

@@ -6,6 +6,7 @@
 //! * [`stub`]: a stand-in for a provider that answers only what a consumer's contracts allow.
 //! * [`states`]: declared provider states, and setting them.
 //! * [`grpc`]: calls, their descriptors, and a mock server for consumer tests.
+//! * [`message`]: what was really published held against promised messages, and what to publish to a consumer.
 //! * [`verify`]: replays promises against a running provider.
 //! * [`cells`]: verdicts kept by content, so that a second run replays nothing.
 //! * [`report`]: JUnit, JSON, one HTML page, and what a terminal shows.
@@ -20,6 +21,7 @@ pub mod difference;
 pub mod grpc;
 pub mod http_parts;
 pub mod index;
+pub mod message;
 pub mod privacy;
 pub mod report;
 pub mod states;

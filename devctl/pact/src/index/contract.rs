@@ -14,6 +14,7 @@ use pact_models::v4::async_message::AsynchronousMessage;
 use pact_models::v4::pact::V4Pact;
 use pact_models::v4::sync_message::SynchronousMessage;
 use pact_models::v4::synch_http::SynchronousHttp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -49,7 +50,7 @@ pub struct Contract {
 }
 
 /// Names an interaction across runs: independent of its place in the file and of what it expects.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct InteractionId(pub String);
 
 impl fmt::Display for InteractionId {
@@ -101,6 +102,15 @@ impl Kind {
 }
 
 impl Interaction {
+    /// The word that reports use for how it is exchanged: `http`, `message`, `grpc` or `sync-message`.
+    pub fn protocol(&self) -> &'static str {
+        if crate::grpc::is_call(self) {
+            "grpc"
+        } else {
+            self.kind.name()
+        }
+    }
+
     /// `description`, with the states that it needs: what tells two interactions of one description apart.
     pub fn title(&self) -> String {
         if self.states.is_empty() {

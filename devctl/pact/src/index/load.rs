@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pact_models::PactSpecification;
+use pact_models::generators::generators_from_json;
 use pact_models::pact::{determine_spec_version, load_pact_from_json, parse_meta_data};
 use serde_json::Value;
 use url::Url;
@@ -164,8 +165,13 @@ pub fn parse(origin: &Origin, text: &str) -> Result<Contract, LoadError> {
     let mut seen = HashMap::new();
     let mut interactions = Vec::with_capacity(boxed.len());
     for (at, one) in boxed.into_iter().enumerate() {
-        let kind =
+        let mut kind =
             kind(one.as_ref()).ok_or_else(|| shape(line_of(at), format!("`{}` is of no known kind", one.type_of())))?;
+        if let (Kind::Message(message), "messages") = (&mut kind, list) {
+            // The pact crates read those of every other kind of interaction.
+            message.contents.generators = generators_from_json(&raw[at])
+                .map_err(|cause| shape(line_of(at), format!("its generators cannot be read: {cause:#}")))?;
+        }
         let states = one.provider_states();
         let first = interaction_id(&consumer, &provider, &one.description(), &states, 0);
         let nth = seen.entry(first).and_modify(|count| *count += 1).or_insert(0_usize);

@@ -42,6 +42,7 @@ fn outcome(of: &Outcome) -> Value {
             "requestHeaders": exchange.request_headers,
             "requestBody": exchange.request_body,
             "status": exchange.status,
+            "answer": exchange.answer,
             "responseHeaders": exchange.response_headers,
             "responseBody": exchange.response_body,
         })
@@ -58,7 +59,9 @@ fn outcome(of: &Outcome) -> Value {
         "differences": of.verdict.mismatches(),
         "milliseconds": u64::try_from(of.took.as_millis()).unwrap_or(u64::MAX),
         "cached": of.cached,
+        "slow": of.verdict.is_slow(),
         "trace": of.trace,
+        "logs": of.logs,
         "exchange": exchange,
         "replay": replay_command(of),
     })

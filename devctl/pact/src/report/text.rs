@@ -47,19 +47,28 @@ pub fn details(outcome: &Outcome) -> Vec<String> {
         }
     }
     if let Some(exchange) = &outcome.exchange {
-        lines.push(format!("sent: {}", exchange.request));
+        if !exchange.request.is_empty() {
+            lines.push(format!("sent: {}", exchange.request));
+        }
         for (name, value) in &exchange.request_headers {
             lines.push(format!("  {name}: {value}"));
         }
         if !exchange.request_body.is_empty() {
             lines.push(format!("  {}", exchange.request_body));
         }
-        if exchange.status > 0 {
-            lines.push(format!("answered: {}", exchange.status));
+        if !exchange.answer.is_empty() {
+            lines.push(format!("answered: {}", exchange.answer));
+        }
+        for (name, value) in &exchange.response_headers {
+            lines.push(format!("  {name}: {value}"));
         }
         if !exchange.response_body.is_empty() {
             lines.push(format!("  {}", exchange.response_body));
         }
+    }
+    if !outcome.logs.is_empty() {
+        lines.push(format!("{} logged meanwhile:", outcome.provider));
+        lines.extend(outcome.logs.iter().map(|line| format!("  {line}")));
     }
     if let Some(trace) = &outcome.trace {
         lines.push(format!("trace: {trace}"));

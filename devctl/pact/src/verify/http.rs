@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::request::{build, exchange};
 use super::verdict::{Outcome, Verdict, Why};
 use super::{ProviderStates, generator_context};
-use crate::difference::{Difference, Part, from_mismatches};
+use crate::difference::{Difference, Part, explain, from_mismatches};
 use crate::http_parts;
 use crate::index::{Contract, Interaction, Kind};
 
@@ -96,7 +96,7 @@ impl HttpVerifier {
         let began = Instant::now();
         let outcome = |verdict| Outcome::new(contract, interaction, verdict, began.elapsed());
         let Kind::Http(http) = &interaction.kind else {
-            let kind = interaction.kind.name();
+            let kind = interaction.protocol().into();
             return outcome(Verdict::CouldNotRun {
                 why: Why::Kind { kind },
             });
@@ -143,7 +143,8 @@ impl HttpVerifier {
             Err(_) => {
                 let promised = format!("an answer within {} ms", limit.as_millis());
                 let message = format!("expected {promised}, there was none");
-                let difference = Difference::new(Part::Time, "", &promised, "no answer", message);
+                let mut difference = Difference::new(Part::Time, "", &promised, "no answer", message);
+                difference.rule = Some("must be answered in time".to_owned());
                 Err(Unanswered::TooLate(Box::new(difference)))
             }
         }
@@ -188,7 +189,11 @@ async fn judge(
         &interaction.boxed,
     )
     .await
-    .map(|mismatches| from_mismatches(&mismatches))
+    .map(|mismatches| {
+        let mut differences = from_mismatches(&mismatches);
+        explain(&mut differences, &http.response.matching_rules);
+        differences
+    })
     .map_err(|cause| Why::Matcher {
         cause: format!("{cause:#}"),
     })

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use super::http::Target;
 use super::verdict::{Outcome, Verdict, Why};
 use super::{ProviderStates, Values};
-use crate::difference::from_mismatches;
+use crate::difference::{explain, from_mismatches};
 use crate::index::{Contract, Interaction, Kind};
 
 /// Replays HTTP interactions in their order, each as a pact of its own.
@@ -56,7 +56,7 @@ async fn verify(
     let began = Instant::now();
     let outcome = |verdict| Outcome::new(contract, interaction, verdict, began.elapsed());
     if !matches!(interaction.kind, Kind::Http(_)) {
-        let kind = interaction.kind.name();
+        let kind = interaction.protocol().into();
         return outcome(Verdict::CouldNotRun {
             why: Why::Kind { kind },
         });
@@ -131,7 +131,11 @@ async fn judge(
         Some(one) => match one.result {
             Ok(()) => Verdict::Passed,
             Err(MismatchResult::Mismatches { mismatches, .. }) => {
-                Verdict::of(from_mismatches(&mismatches), interaction.pending)
+                let mut differences = from_mismatches(&mismatches);
+                if let Kind::Http(http) = &interaction.kind {
+                    explain(&mut differences, &http.response.matching_rules);
+                }
+                Verdict::of(differences, interaction.pending)
             }
             Err(MismatchResult::Error(error, _)) => return Err(error),
         },

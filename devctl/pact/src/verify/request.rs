@@ -86,6 +86,7 @@ pub(super) fn exchange(request: &HttpRequest, response: Option<&HttpResponse>) -
         request_headers: shown(request.headers.as_ref()),
         request_body: short(&request.body.display_string()),
         status: response.map(|response| response.status).unwrap_or_default(),
+        answer: response.map(|response| response.status.to_string()).unwrap_or_default(),
         response_headers: shown(response.and_then(|response| response.headers.as_ref())),
         response_body: response
             .map(|response| short(&response.body.display_string()))

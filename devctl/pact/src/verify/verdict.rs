@@ -1,14 +1,18 @@
 //! What became of one interaction. *Could not run* is kept apart from *broken* throughout: the provider is only blamed
 //! for what it answered, or for answering too late.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use crate::difference::Difference;
+use serde::{Deserialize, Serialize};
+
+use crate::difference::{Difference, Part};
 use crate::index::{Contract, Interaction, InteractionId};
 
 /// The verdict on one interaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
 pub enum Verdict {
     /// The promise is kept.
     Passed,
@@ -32,7 +36,8 @@ pub enum Verdict {
 }
 
 /// Why an interaction could not be run.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "kebab-case")]
 pub enum Why {
     /// A provider state could not be set.
     #[error("set the provider state: {what}")]
@@ -67,10 +72,10 @@ pub enum Why {
         cause: String,
     },
     /// This kind of interaction is not verified this way.
-    #[error("verify a {kind} interaction over HTTP")]
+    #[error("verify a {kind} interaction this way")]
     Kind {
         /// The interaction's kind.
-        kind: &'static str,
+        kind: Cow<'static, str>,
     },
 }
 
@@ -93,6 +98,12 @@ impl Verdict {
         }
     }
 
+    /// Whether the promise is broken by time alone: the answer did not come within its limit.
+    pub fn is_slow(&self) -> bool {
+        let mismatches = self.mismatches();
+        !mismatches.is_empty() && mismatches.iter().all(|one| one.part == Part::Time)
+    }
+
     /// The verdict for what was found; a breach of a pending promise is pending.
     pub(crate) fn of(mismatches: Vec<Difference>, pending: bool) -> Self {
         match (mismatches.is_empty(), pending) {
@@ -110,16 +121,18 @@ impl fmt::Display for Verdict {
 }
 
 /// The request that was sent and the answer that came, without secrets and cut to a readable length.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Exchange {
-    /// `GET /items?page=2`.
+    /// `GET /items?page=2`, or `billing.v1.Billing/GetInvoice`; empty where a message came by itself.
     pub request: String,
     /// Sorted; what carries secrets is not shown.
     pub request_headers: Vec<(String, String)>,
     /// The request's body.
     pub request_body: String,
-    /// 0 where no answer came.
+    /// The HTTP status; 0 where no answer came, or none of HTTP.
     pub status: u16,
+    /// How it was answered: `404`, `NOT_FOUND: no such invoice`, `published to ...`; empty where it was not.
+    pub answer: String,
     /// Sorted; what carries secrets is not shown.
     pub response_headers: Vec<(String, String)>,
     /// The answer's body.
@@ -127,7 +140,7 @@ pub struct Exchange {
 }
 
 /// One interaction, replayed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Which.
     pub interaction: InteractionId,
@@ -139,8 +152,8 @@ pub struct Outcome {
     pub description: String,
     /// The names of the provider states.
     pub states: Vec<String>,
-    /// `http`, `message` or `sync-message`.
-    pub kind: &'static str,
+    /// `http`, `message`, `grpc` or `sync-message`.
+    pub kind: Cow<'static, str>,
     /// Where the pact was read, with the line.
     pub pact: String,
     /// What became of it.
@@ -151,6 +164,8 @@ pub struct Outcome {
     pub exchange: Option<Exchange>,
     /// The W3C trace id that the request carried, in hexadecimal.
     pub trace: Option<String>,
+    /// What the provider logged meanwhile, oldest first; whoever started it fills this in.
+    pub logs: Vec<String>,
     /// The verdict was taken from the cache, nothing was replayed.
     pub cached: bool,
 }
@@ -164,12 +179,13 @@ impl Outcome {
             provider: contract.provider.clone(),
             description: interaction.description.clone(),
             states: interaction.states.iter().map(|state| state.name.clone()).collect(),
-            kind: interaction.kind.name(),
+            kind: interaction.protocol().into(),
             pact: format!("{}:{}", contract.origin, interaction.line),
             verdict,
             took,
             exchange: None,
             trace: None,
+            logs: Vec::new(),
             cached: false,
         }
     }

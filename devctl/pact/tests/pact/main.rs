@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 
 mod agreement;
+mod cells;
 mod grpc_client;
 mod grpc_mock;
 mod index;
+mod messages;
 mod postgres;
 mod provider;
 mod report;

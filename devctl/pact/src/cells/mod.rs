@@ -1,15 +1,21 @@
 //! Verdicts kept by content. A key holds everything that could change the verdict, so nothing ever has to expire;
 //! *could not run* is never kept, and neither is a broken promise's exchange trusted beyond its key.
 
-use std::collections::HashMap;
+mod store;
+
+use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::index::InteractionId;
+use crate::index::{Contract, Interaction, InteractionId};
 use crate::verify::{Outcome, Verdict};
 
+pub use store::Store;
+
 /// Changes whenever this crate would judge otherwise: the pact crates' version, or our own way of asking.
-const MATCHER: &str = concat!("pact_matching 2.1, devctl ", env!("CARGO_PKG_VERSION"), ", 1");
+const MATCHER: &str = concat!("pact_matching 2.1, devctl ", env!("CARGO_PKG_VERSION"), ", 2");
+
+const MOST_LOG_LINES: usize = 50;
 
 /// What one pact's verdicts against one provider hang on. Every field is a digest or a version, in the caller's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,32 +73,68 @@ impl Ingredients {
     }
 }
 
-/// Known verdicts, in memory; whoever owns the state directory stores them.
-#[derive(Debug, Default)]
-pub struct Verdicts {
-    known: HashMap<(Key, InteractionId), Outcome>,
+/// The known verdicts of one cell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cell {
+    outcomes: BTreeMap<InteractionId, Outcome>,
 }
 
-impl Verdicts {
+impl Cell {
     /// Keeps an outcome; one that could not be run is not kept, and returns false.
-    pub fn keep(&mut self, key: &Key, outcome: &Outcome) -> bool {
+    pub fn keep(&mut self, outcome: &Outcome) -> bool {
         let unknown = matches!(
             outcome.verdict,
             Verdict::CouldNotRun { .. } | Verdict::Pending { why: Some(_), .. }
         );
         if !unknown {
-            self.known
-                .insert((key.clone(), outcome.interaction.clone()), outcome.clone());
+            let mut kept = outcome.clone();
+            kept.cached = false;
+            kept.logs.truncate(MOST_LOG_LINES);
+            self.outcomes.insert(kept.interaction.clone(), kept);
         }
         !unknown
     }
 
     /// What is known, marked as taken from the cache.
-    pub fn find(&self, key: &Key, interaction: &InteractionId) -> Option<Outcome> {
-        let known = self.known.get(&(key.clone(), interaction.clone()))?;
-        Some(Outcome {
+    pub fn find(&self, interaction: &InteractionId) -> Option<Outcome> {
+        self.outcomes.get(interaction).map(|known| Outcome {
             cached: true,
             ..known.clone()
         })
+    }
+
+    /// As [`Cell::find`], with the pact's place as it is now: the same content may lie in another folder.
+    pub fn find_in(&self, contract: &Contract, interaction: &Interaction) -> Option<Outcome> {
+        let mut known = self.find(&interaction.id)?;
+        known.pact = format!("{}:{}", contract.origin, interaction.line);
+        Some(known)
+    }
+
+    /// Everything that is known, in the order of ids.
+    pub fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        self.outcomes.values()
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.outcomes.is_empty()
+    }
+}
+
+/// Known verdicts, in memory; [`Store`] keeps them in files.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    cells: HashMap<Key, Cell>,
+}
+
+impl Verdicts {
+    /// Keeps an outcome; one that could not be run is not kept, and returns false.
+    pub fn keep(&mut self, key: &Key, outcome: &Outcome) -> bool {
+        self.cells.entry(key.clone()).or_default().keep(outcome)
+    }
+
+    /// What is known, marked as taken from the cache.
+    pub fn find(&self, key: &Key, interaction: &InteractionId) -> Option<Outcome> {
+        self.cells.get(key)?.find(interaction)
     }
 }
