@@ -10,6 +10,7 @@
 //! | [`probe`] | is it ready |
 //! | [`server`], [`postgres`], [`rabbitmq`] | the machine's own servers in place of an official image |
 //! | [`docker`] | containers, through an engine's API |
+//! | [`usage`] | what it uses of the machine |
 //! | [`lease`] | which port, which loopback address, and who has it |
 //! | [`dirs`], [`copy`] | where things live, and fast copies of them |
 //! | [`guardian`] | nothing outlives the daemon |
@@ -27,4 +28,5 @@ pub mod proc;
 pub mod process;
 pub mod rabbitmq;
 pub mod server;
+pub mod usage;
 pub mod user;

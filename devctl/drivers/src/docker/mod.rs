@@ -2,6 +2,9 @@
 //!
 //! | file | what it does |
 //! |---|---|
+//! | [`image`], [`pull`], [`build`] | what an image says of itself, how it comes here, how it is made |
+//! | [`copy`], [`top`], [`usage`] | a container's files, its processes, what it uses |
+//! | [`auth`] | who the caller is to a registry |
 //! | `endpoint`, `client` | which engine is meant, and the connection to it |
 //! | `container`, `seen` | make, start, end, remove containers; what one is like |
 //! | `network`, `volume`, `files` | what containers are given |
@@ -10,18 +13,26 @@
 //! | `labels` | by which Docker Compose and devctl know a project's things |
 //! | `error` | what went wrong, and the next step |
 
+pub mod auth;
+pub mod build;
 mod client;
 mod container;
+pub mod copy;
 mod end;
 mod endpoint;
 mod error;
 mod events;
 mod exec;
 mod files;
+pub mod image;
 pub mod labels;
 pub mod logs;
 mod network;
+mod pieces;
+pub mod pull;
 mod seen;
+pub mod top;
+pub mod usage;
 mod volume;
 
 /// The engine's own words for what it is to make: whoever fills them in need not name the client.

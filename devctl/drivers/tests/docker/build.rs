@@ -1,0 +1,198 @@
+//! Images from contexts.
+
+use std::fs;
+use std::path::Path;
+
+use devctl_drivers::docker::build::{Build, BuildError, Dockerfile};
+
+use crate::support::{BASE, ImageName, engine, environment};
+
+fn context(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    dir
+}
+
+fn of(dir: &Path, image: &ImageName) -> Build {
+    Build {
+        context: dir.display().to_string(),
+        image: image.0.clone(),
+        ..Build::default()
+    }
+}
+
+#[tokio::test]
+async fn arguments_target_labels_and_the_ignore_file_count() {
+    let Some(engine) = engine().await else { return };
+    let dir = context(&[
+        (
+            "Dockerfile",
+            "FROM busybox:latest AS base\nARG WHO=nobody\nCOPY . /src/\nRUN echo \"hello $WHO\" > /greeting && ls /src > /listing && grep db.test /etc/hosts\nENTRYPOINT [\"cat\"]\nCMD [\"/greeting\"]\nHEALTHCHECK --interval=3s --retries=7 CMD test -f /greeting\nUSER 12\nEXPOSE 80 53/udp\nSTOPSIGNAL SIGINT\nFROM base AS other\nRUN false\n",
+        ),
+        (".dockerignore", "secret\n"),
+        ("secret", "x"),
+        ("public", "y"),
+    ]);
+    let name = ImageName::new("build");
+    let second = ImageName::new("build-second");
+    let mut build = of(dir.path(), &name);
+    build.args.insert("WHO".to_owned(), "Ada".to_owned());
+    build.target = Some("base".to_owned());
+    build.labels.insert("a".to_owned(), "b".to_owned());
+    build.extra_hosts = vec!["db.test:10.1.2.3".to_owned(), "mq.test:10.1.2.4".to_owned()];
+    build.tags = vec![second.0.clone()];
+    let mut lines = Vec::new();
+    let env = environment(dir.path());
+    let image = build
+        .run(&engine, &env, &mut |line| lines.push(line.to_owned()))
+        .await
+        .unwrap();
+    assert_eq!(
+        (image.entrypoint, image.command),
+        (vec!["cat".to_owned()], vec!["/greeting".to_owned()])
+    );
+    assert_eq!(image.user, "12");
+    assert_eq!(image.stop_signal.as_deref(), Some("SIGINT"));
+    assert_eq!(image.labels.get("a").map(String::as_str), Some("b"));
+    let mut ports = image.ports;
+    ports.sort();
+    assert_eq!(ports, [(53, "udp".to_owned()), (80, "tcp".to_owned())]);
+    let health = image.health.unwrap();
+    assert_eq!(health.retries, Some(7));
+    assert_eq!(health.interval.unwrap().as_secs(), 3);
+    assert!(lines.iter().any(|line| line.contains("COPY . /src/")), "{lines:?}");
+    assert_eq!(engine.image(&second.0).await.unwrap().unwrap().id, image.id);
+    let shown = |command: &str, file: &str| {
+        let output = std::process::Command::new("docker")
+            .args(["run", "--rm", "--entrypoint", command, &name.0, file])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(shown("cat", "/greeting"), "hello Ada\n");
+    assert!(!shown("cat", "/listing").contains("secret"));
+}
+
+#[tokio::test]
+async fn a_failed_step_is_named_with_what_it_printed() {
+    let Some(engine) = engine().await else { return };
+    let dir = context(&[(
+        "Dockerfile",
+        "FROM busybox:latest\nRUN echo before\nRUN echo 'no rule to make it' && exit 3\n",
+    )]);
+    let name = ImageName::new("build-fails");
+    let env = environment(dir.path());
+    let error = of(dir.path(), &name).run(&engine, &env, &mut |_| {}).await.unwrap_err();
+    assert!(error.to_string().contains("no rule to make it' && exit 3`"), "{error}");
+    assert_eq!(error.output(), ["no rule to make it"]);
+    let missing = context(&[("Dockerfile", "FROM devctl-test-nothing:1\n")]);
+    let error = of(missing.path(), &name)
+        .run(&engine, &env, &mut |_| {})
+        .await
+        .unwrap_err();
+    assert!(error.help().is_some(), "{error}");
+    let BuildError::Failed { step, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(step.as_deref(), Some("FROM devctl-test-nothing:1"));
+}
+
+#[tokio::test]
+async fn buildkit_builds_what_only_it_understands() {
+    let Some(engine) = engine().await else { return };
+    let dir = context(&[(
+        "Dockerfile",
+        "FROM busybox:latest\nRUN --mount=type=cache,target=/cache echo mounted && touch /cache/x && touch /made\n",
+    )]);
+    let name = ImageName::new("buildkit");
+    let env = environment(dir.path());
+    let mut lines = Vec::new();
+    let build = of(dir.path(), &name);
+    build
+        .run(&engine, &env, &mut |line| lines.push(line.to_owned()))
+        .await
+        .unwrap();
+    assert!(lines.iter().any(|line| line == "mounted"), "{lines:?}");
+    let failing = context(&[(
+        "Dockerfile",
+        "FROM busybox:latest\nRUN --mount=type=cache,target=/c echo sorry && exit 4\n",
+    )]);
+    let error = of(failing.path(), &name)
+        .run(&engine, &env, &mut |_| {})
+        .await
+        .unwrap_err();
+    assert_eq!(error.output(), ["sorry"], "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("RUN --mount=type=cache,target=/c echo sorry"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_secret_is_there_while_building_and_in_no_layer() {
+    let Some(engine) = engine().await else { return };
+    let dir = context(&[
+        (
+            "Dockerfile",
+            "FROM busybox:latest\nRUN --mount=type=secret,id=token wc -c < /run/secrets/token > /length\n",
+        ),
+        ("token", "12345"),
+        (".dockerignore", "token"),
+    ]);
+    let name = ImageName::new("secret");
+    let mut build = of(dir.path(), &name);
+    build.secrets.insert("token".to_owned(), dir.path().join("token"));
+    build.run(&engine, &environment(dir.path()), &mut |_| {}).await.unwrap();
+    let shown = std::process::Command::new("docker")
+        .args([
+            "run",
+            "--rm",
+            &name.0,
+            "sh",
+            "-c",
+            "cat /length; cat /run/secrets/token",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&shown.stdout).trim(), "5");
+    assert!(!shown.status.success());
+}
+
+#[tokio::test]
+async fn a_build_that_is_given_up_ends_on_the_engine() {
+    let Some(engine) = engine().await else { return };
+    let marker = format!("devctl-test-given-up-{}", std::process::id());
+    let name = ImageName::new("given-up");
+    let dir = tempfile::tempdir().unwrap();
+    let mut build = of(dir.path(), &name);
+    build.dockerfile = Dockerfile::Inline(format!("FROM {BASE}\nRUN echo {marker}; sleep 600\n"));
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let env = environment(dir.path());
+    let task_engine = engine.clone();
+    let task = tokio::spawn(async move {
+        let mut on_line = |line: &str| {
+            let _gone = told.send(line.to_owned());
+        };
+        build.run(&task_engine, &env, &mut on_line).await.map(|_| ())
+    });
+    while heard.recv().await.unwrap() != marker {}
+    task.abort();
+    // Bounded: the engine ends the step's container.
+    for _ in 0..200 {
+        let running = std::process::Command::new("docker")
+            .args(["ps", "--no-trunc", "--format", "{{.Command}}"])
+            .output()
+            .unwrap();
+        if !String::from_utf8_lossy(&running.stdout).contains(&marker) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the step still runs");
+}
