@@ -5,18 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use pact_models::generators::GeneratorTestMode;
 use pact_models::provider_states::ProviderState;
 use prost::Message as _;
-use serde_json::Value;
 
-use super::call::{Call, CallError, Metadata, Part};
-use super::generate::generated;
-use super::json::{Unset, to_json};
+use super::call::{Call, CallError, headers_as_metadata};
+use super::frame;
 use super::matching::{Side, compare};
 use super::status::Code;
-use super::{frame, shape};
 use crate::difference::{Difference, Part as Place};
 use crate::index::{Contract, Interaction, InteractionId};
 use crate::stub::choice::satisfies;
@@ -215,23 +212,25 @@ impl Calls {
 impl Entry {
     fn differences(&self, metadata: &HeaderMap, message: &Bytes) -> Vec<Difference> {
         let request = &self.call.request;
-        let mut differences = request.metadata.differences(metadata);
+        let mut differences = request.metadata.differences(&headers_as_metadata(metadata));
         differences.extend(compare(&request.message, message, &request.rules, Side::Request));
         differences
     }
 
     async fn answered(&self) -> Answer {
         let call = &self.call;
+        let nothing = HashMap::new();
         let mut messages = Vec::with_capacity(call.answers.len());
         for part in &call.answers {
-            match part.example().await {
-                Ok(message) => messages.push(message),
+            match part.generated(&GeneratorTestMode::Consumer, &nothing).await {
+                Ok(message) => messages.push(message.encode_to_vec().into()),
                 Err(cause) => return Answer::status(Code::Internal, cause),
             }
         }
         let mut metadata = HeaderMap::new();
         for part in &call.answers {
-            part.metadata.examples(&mut metadata);
+            part.metadata
+                .examples(&mut metadata, &GeneratorTestMode::Consumer, &nothing);
         }
         Answer {
             interaction: Some(self.interaction.id.clone()),
@@ -239,36 +238,6 @@ impl Entry {
             messages,
             code: call.status.code,
             message: call.status.text().to_owned(),
-        }
-    }
-}
-
-impl Part {
-    /// The example with its generators' values, encoded.
-    async fn example(&self) -> Result<Bytes, String> {
-        if self.generators.is_empty() {
-            return Ok(self.message.encode_to_vec().into());
-        }
-        let json = to_json(&self.message, Unset::Hidden);
-        let json = generated(&json, &self.generators, GeneratorTestMode::Consumer, &HashMap::new()).await?;
-        let of = prost_reflect::ReflectMessage::descriptor(&self.message);
-        let message =
-            shape::literal(&of, &json).map_err(|cause| format!("a generator made no `{}`: {cause}", of.full_name()))?;
-        Ok(message.encode_to_vec().into())
-    }
-}
-
-impl Metadata {
-    /// Writes the examples into `to`.
-    pub(crate) fn examples(&self, to: &mut HeaderMap) {
-        for (name, value) in &self.contents.metadata {
-            let text = match value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
-                to.insert(name, value);
-            }
         }
     }
 }

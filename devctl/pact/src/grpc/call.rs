@@ -2,19 +2,25 @@
 
 use std::collections::HashMap;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pact_matching::generators::DefaultVariantMatcher;
 use pact_matching::{CoreMatchingContext, DiffConfig, MatchingContext, match_message_metadata};
-use pact_models::generators::{Generator, GeneratorCategory};
+use pact_models::generators::{
+    GenerateValue as _, Generator, GeneratorCategory, GeneratorTestMode, VariantMatcher as _,
+};
 use pact_models::matchingrules::{MatchingRuleCategory, MatchingRules};
 use pact_models::path_exp::DocPath;
 use pact_models::v4::message_parts::MessageContents;
 use pact_models::v4::sync_message::SynchronousMessage;
-use prost_reflect::{DynamicMessage, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{DynamicMessage, MessageDescriptor, MethodDescriptor, ReflectMessage as _};
 use serde_json::Value;
 
+use super::generate::generated;
+use super::json::{Unset, to_json};
 use super::proto::{PLUGIN, Proto, ProtoError, path};
+use super::shape;
 use super::status::Code;
-use crate::difference::{Difference, from_mismatches};
+use crate::difference::{Difference, from_mismatches, rule_at};
 use crate::index::{Contract, Interaction, Kind};
 
 /// Why an interaction is no gRPC call that could be made.
@@ -170,6 +176,23 @@ impl Part {
     }
 }
 
+impl Part {
+    /// The example with the values of those generators that apply in this mode.
+    pub(crate) async fn generated(
+        &self,
+        mode: &GeneratorTestMode,
+        context: &HashMap<&str, Value>,
+    ) -> Result<DynamicMessage, String> {
+        if self.generators.is_empty() {
+            return Ok(self.message.clone());
+        }
+        let of = self.message.descriptor();
+        let json = to_json(&self.message, Unset::Hidden);
+        let json = generated(&json, &self.generators, *mode, context).await?;
+        shape::literal(&of, &json).map_err(|cause| format!("a generator made no `{}`: {cause}", of.full_name()))
+    }
+}
+
 impl Metadata {
     fn read(contents: &MessageContents, wanted: impl Fn(&str) -> bool) -> Self {
         let metadata = contents.metadata.iter();
@@ -188,23 +211,43 @@ impl Metadata {
     }
 
     /// What of it `actual` does not keep.
-    pub(crate) fn differences(&self, actual: &HeaderMap) -> Vec<Difference> {
+    pub(crate) fn differences(&self, actual: &HashMap<String, Value>) -> Vec<Difference> {
         let context = CoreMatchingContext::new(DiffConfig::AllowUnexpectedKeys, &self.rules, &HashMap::new());
-        let mut metadata = HashMap::new();
-        for name in actual.keys() {
-            let values: Vec<&str> = actual
-                .get_all(name)
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .collect();
-            metadata.insert(name.as_str().to_owned(), Value::from(values.join(", ")));
-        }
         let actual = MessageContents {
-            metadata,
+            metadata: actual.clone(),
             ..MessageContents::default()
         };
         let found = match_message_metadata(&self.contents, &actual, &context as &dyn MatchingContext);
-        from_mismatches(found.values().flatten())
+        let mut differences = from_mismatches(found.values().flatten());
+        for difference in &mut differences {
+            let path = DocPath::root().join(difference.path.as_str()).to_string();
+            difference.rule = rule_at(&self.rules, &path);
+        }
+        differences
+    }
+
+    /// Writes the examples into `to`, with the values of those generators that apply in this mode.
+    pub(crate) fn examples(&self, to: &mut HeaderMap, mode: &GeneratorTestMode, context: &HashMap<&str, Value>) {
+        let generators = self.contents.generators.categories.get(&GeneratorCategory::METADATA);
+        for (name, example) in &self.contents.metadata {
+            let mut value = example.clone();
+            for (path, generator) in generators.into_iter().flatten() {
+                let same = path.first_field().is_some_and(|field| field.eq_ignore_ascii_case(name));
+                if same
+                    && generator.corresponds_to_mode(mode)
+                    && let Ok(made) = generator.generate_value(&value, context, &DefaultVariantMatcher.boxed())
+                {
+                    value = made;
+                }
+            }
+            let text = match value {
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
+                to.insert(name, value);
+            }
+        }
     }
 }
 
@@ -237,6 +280,17 @@ impl Status {
         let text = self.message.contents.metadata.get("grpc-message");
         text.and_then(Value::as_str).unwrap_or_default()
     }
+}
+
+/// Headers or trailers as metadata; several values of a name as one, separated by commas.
+pub(crate) fn headers_as_metadata(headers: &HeaderMap) -> HashMap<String, Value> {
+    let mut metadata = HashMap::new();
+    for name in headers.keys() {
+        let values = headers.get_all(name).iter();
+        let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+        metadata.insert(name.as_str().to_owned(), Value::from(values.join(", ")));
+    }
+    metadata
 }
 
 /// Rules about metadata, by names in lower case whatever form the path has.

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 /// The longest message that is taken in, compressed or not.
 const LONGEST: usize = 64 << 20;
@@ -61,11 +61,8 @@ pub(crate) fn encoded(text: &str) -> String {
 }
 
 /// What `grpc-message` says.
-#[cfg(test)]
 pub(crate) fn decoded(text: &str) -> String {
-    percent_encoding::percent_decode_str(text)
-        .decode_utf8_lossy()
-        .into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ use crate::difference::{Difference, from_mismatches, rule_at};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Request,
-    #[expect(dead_code, reason = "what verifies a provider takes it")]
     Answer,
 }
 

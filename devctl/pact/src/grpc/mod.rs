@@ -1,7 +1,10 @@
 //! gRPC: calls promised in pacts of the shape that the Pact protobuf plugin writes, without the plugin.
 //!
-//! * [`proto`]: descriptors, from `.proto` files or from a pact. * [`call`]: one promised call. * [`mock`]: a server
-//!   for consumer tests, which writes the pact. * [`answer`]: choosing among what contracts allow.
+//! * [`proto`]: descriptors, from `.proto` files or from a pact.
+//! * [`call`]: one promised call.
+//! * [`client`]: makes calls; [`verify::grpc`](crate::verify::grpc) replays promised ones with it.
+//! * [`answer`]: chooses among what contracts allow.
+//! * [`mock`]: a server for consumer tests, which writes the pact.
 //!
 //! # The shape
 //!
@@ -24,11 +27,12 @@
 
 pub mod answer;
 pub mod call;
+pub mod client;
 mod expression;
 mod frame;
 mod generate;
 mod json;
-mod matching;
+pub(crate) mod matching;
 pub mod mock;
 pub mod proto;
 mod shape;

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::request::{build, exchange};
 use super::verdict::{Outcome, Verdict, Why};
-use super::{ProviderStates, generator_context};
-use crate::difference::{Difference, Part, explain, from_mismatches};
+use super::{ProviderStates, generator_context, slow, state_failed};
+use crate::difference::{Difference, explain, from_mismatches};
 use crate::http_parts;
 use crate::index::{Contract, Interaction, Kind};
 
@@ -140,13 +140,7 @@ impl HttpVerifier {
         let limit = self.target.answer_within;
         match tokio::time::timeout(limit, self.answer(request)).await {
             Ok(answer) => answer.map_err(Unanswered::CouldNotRun),
-            Err(_) => {
-                let promised = format!("an answer within {} ms", limit.as_millis());
-                let message = format!("expected {promised}, there was none");
-                let mut difference = Difference::new(Part::Time, "", &promised, "no answer", message);
-                difference.rule = Some("must be answered in time".to_owned());
-                Err(Unanswered::TooLate(Box::new(difference)))
-            }
+            Err(_) => Err(Unanswered::TooLate(Box::new(slow(limit)))),
         }
     }
 
@@ -197,22 +191,6 @@ async fn judge(
     .map_err(|cause| Why::Matcher {
         cause: format!("{cause:#}"),
     })
-}
-
-fn state_failed(failure: super::StateFailure, pending: bool) -> Verdict {
-    let why = Why::State {
-        what: failure.what,
-        help: failure.help,
-    };
-    if pending {
-        // An announced promise may well name a state that nobody has written yet.
-        Verdict::Pending {
-            mismatches: Vec::new(),
-            why: Some(why),
-        }
-    } else {
-        Verdict::CouldNotRun { why }
-    }
 }
 
 /// The innermost cause: the HTTP client's own sentences say little.

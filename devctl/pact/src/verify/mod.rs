@@ -1,9 +1,10 @@
 //! Replays promises against a running provider: state, request, match, verdict.
 //!
-//! [`http`] is the fast loop, on one kept-alive client; [`mod@reference`] hands the same interactions to `pact_verifier`,
+//! [`http`] is the fast loop, on one kept-alive client; [`grpc`] is the same for calls; [`mod@reference`] hands the same interactions to `pact_verifier`,
 //! so that the two can be held against each other; [`select`] picks what is replayed. What a verdict says, and that a
 //! failure of ours is never a provider's, stands in [`verdict`]. States are set through [`ProviderStates`].
 
+pub mod grpc;
 pub mod http;
 pub mod reference;
 mod request;
@@ -11,11 +12,15 @@ pub mod select;
 pub mod verdict;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pact_models::provider_states::ProviderState;
 use serde_json::Value;
 
+use crate::difference::{Difference, Part};
+
+pub use grpc::{GrpcTarget, GrpcVerifier};
 pub use http::{HttpVerifier, SetUpError, Target};
 pub use select::{Selection, Shard};
 pub use verdict::{Exchange, Outcome, Verdict, Why};
@@ -66,4 +71,29 @@ fn generator_context<'a>(states: &'a [ProviderState], values: &'a Values) -> Has
         .chain(values)
         .map(|(key, value)| (key.as_str(), value.clone()))
         .collect()
+}
+
+fn state_failed(failure: StateFailure, pending: bool) -> Verdict {
+    let why = Why::State {
+        what: failure.what,
+        help: failure.help,
+    };
+    if pending {
+        // An announced promise may well name a state that nobody has written yet.
+        Verdict::Pending {
+            mismatches: Vec::new(),
+            why: Some(why),
+        }
+    } else {
+        Verdict::CouldNotRun { why }
+    }
+}
+
+/// An answer that did not come in time.
+fn slow(limit: Duration) -> Difference {
+    let promised = format!("an answer within {} ms", limit.as_millis());
+    let message = format!("expected {promised}, there was none");
+    let mut difference = Difference::new(Part::Time, "", &promised, "no answer", message);
+    difference.rule = Some("must be answered in time".to_owned());
+    difference
 }

@@ -6,6 +6,8 @@ mod agreement;
 mod cells;
 mod grpc_client;
 mod grpc_mock;
+mod grpc_provider;
+mod grpc_replay;
 mod index;
 mod messages;
 mod postgres;
