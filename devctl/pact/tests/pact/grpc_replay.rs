@@ -73,10 +73,8 @@ fn one(message: Vec<u8>) -> Given {
 }
 
 fn first(outcome: &Outcome) -> &Difference {
-    let Verdict::Broken { mismatches } = &outcome.verdict else {
-        panic!("{outcome:#?}");
-    };
-    &mismatches[0]
+    assert!(matches!(outcome.verdict, Verdict::Broken { .. }), "{outcome:#?}");
+    &outcome.verdict.mismatches()[0]
 }
 
 #[tokio::test]
