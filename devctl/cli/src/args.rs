@@ -3,9 +3,12 @@
 //! Names and meanings are Docker Compose's wherever it has the flag. `-f`, `-p`, `-q` and `--format` stand before the verb, because after
 //! it they are the verb's own (`logs -f`, `ps -q`, `config --format`); long flags without such a clash may stand on either side.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use devctl_wire::v1;
 
 use crate::command;
 use crate::complete;
@@ -52,16 +55,17 @@ pub(crate) struct Global {
     #[arg(long = "env-file", value_name = "FILE", value_hint = clap::ValueHint::FilePath, global = true, help_heading = "Project")]
     pub(crate) env_files: Vec<PathBuf>,
 
-    /// How services run
+    /// How services run: `auto`, `docker` or `native`; for one service `SERVICE=docker`; may be given several times [default: auto]
     #[arg(
-        long,
-        value_name = "RUNTIME",
-        value_enum,
+        long = "runtime",
+        value_name = "[SERVICE=]RUNTIME",
+        value_parser = RuntimeFor::parse,
+        value_delimiter = ',',
         env = "DEVCTL_RUNTIME",
         global = true,
         help_heading = "Project"
     )]
-    pub(crate) runtime: Option<Runtime>,
+    pub(crate) runtimes: Vec<RuntimeFor>,
 
     /// A name, container name or port that is taken is an error, instead of a suffix or another port
     #[arg(long, global = true, help_heading = "Project")]
@@ -95,6 +99,65 @@ pub(crate) enum Runtime {
     Docker,
     /// Processes and the machine's own servers
     Native,
+}
+
+/// One `--runtime`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RuntimeFor {
+    /// None: every service without one of its own.
+    service: Option<String>,
+    runtime: Runtime,
+}
+
+impl RuntimeFor {
+    fn parse(written: &str) -> Result<Self, String> {
+        let (service, runtime) = match written.split_once('=') {
+            Some((service, runtime)) => (Some(service.to_owned()), runtime),
+            None => (None, written),
+        };
+        let runtime = Runtime::from_str(runtime, true).map_err(|_| {
+            format!("`{runtime}` is none of `auto`, `docker`, `native` (for one service: `SERVICE=docker`)")
+        })?;
+        Ok(Self { service, runtime })
+    }
+}
+
+impl Runtime {
+    /// Its word in the API.
+    pub(crate) fn to_wire(self) -> v1::Runtime {
+        match self {
+            Self::Auto => v1::Runtime::Auto,
+            Self::Docker => v1::Runtime::Docker,
+            Self::Native => v1::Runtime::Native,
+        }
+    }
+}
+
+impl Global {
+    /// What was asked for every service that was not named; the last one counts.
+    pub(crate) fn runtime(&self) -> Runtime {
+        let all = self.runtimes.iter().filter(|one| one.service.is_none());
+        all.map(|one| one.runtime).next_back().unwrap_or(Runtime::Auto)
+    }
+
+    /// What was asked for this service.
+    pub(crate) fn runtime_of(&self, service: &str) -> Runtime {
+        let own = self
+            .runtimes
+            .iter()
+            .filter(|one| one.service.as_deref() == Some(service));
+        own.map(|one| one.runtime).next_back().unwrap_or_else(|| self.runtime())
+    }
+
+    /// What was asked for services by their names, in the API's words.
+    pub(crate) fn named_runtimes(&self) -> HashMap<String, i32> {
+        let own = self
+            .runtimes
+            .iter()
+            .filter_map(|one| Some((one.service.clone()?, one.runtime)));
+        own.map(|(service, runtime)| (service, runtime.to_wire().into()))
+            .collect()
+    }
 }
 
 /// `--format` of the talk.

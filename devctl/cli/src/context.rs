@@ -4,7 +4,7 @@ use std::future::Future;
 
 use devctl_wire::v1;
 
-use crate::args::{Format, Global, Runtime};
+use crate::args::{Format, Global};
 use crate::error::Error;
 use crate::project::Project;
 use crate::render::{self, Render, Show};
@@ -67,13 +67,9 @@ impl Context {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
             working_directory: std::env::current_dir().map(|path| text(&path)).unwrap_or_default(),
-            runtime: match self.global.runtime {
-                None | Some(Runtime::Auto) => v1::Runtime::Auto,
-                Some(Runtime::Docker) => v1::Runtime::Docker,
-                Some(Runtime::Native) => v1::Runtime::Native,
-            }
-            .into(),
+            runtime: self.global.runtime().to_wire().into(),
             strict_names: self.global.strict_names,
+            runtimes: self.global.named_runtimes(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::codec::{Document, Encode, Format, tree_entries};
-use crate::model::{FileObject, Project, Service};
+use crate::model::{FileObject, Network, Project, Service, Volume};
 
 impl Project {
     /// As `docker compose config --format json` prints it, without the doubling of `$`.
@@ -155,21 +155,51 @@ impl Service {
         }
         service.depends_on.clear();
         service.profiles.clear();
-        let Document::Map(mut entries) = service.encode(Format::Json) else {
-            return String::new();
-        };
-        entries.sort_by(|a, b| {
-            let rank = |key: &str| {
-                HASH_ORDER
-                    .iter()
-                    .position(|known| *known == key)
-                    .unwrap_or(HASH_ORDER.len())
-            };
-            rank(&a.0).cmp(&rank(&b.0)).then_with(|| a.0.cmp(&b.0))
-        });
-        let digest = Sha256::digest(Document::Map(entries).to_json_compact());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hash_in_order(service.encode(Format::Json), HASH_ORDER)
     }
+}
+
+impl Network {
+    /// The hash that Docker Compose labels the network with.
+    pub fn hash(&self) -> String {
+        const ORDER: &[&str] = &[
+            "name",
+            "driver",
+            "driver_opts",
+            "ipam",
+            "external",
+            "internal",
+            "attachable",
+            "labels",
+            "enable_ipv4",
+            "enable_ipv6",
+        ];
+        hash_in_order(self.encode(Format::Json), ORDER)
+    }
+}
+
+impl Volume {
+    /// The hash that Docker Compose labels the volume with.
+    pub fn hash(&self) -> String {
+        let mut volume = self.clone();
+        volume.driver.get_or_insert_with(|| "local".to_owned());
+        hash_in_order(
+            volume.encode(Format::Json),
+            &["name", "driver", "driver_opts", "external", "labels"],
+        )
+    }
+}
+
+fn hash_in_order(document: Document, order: &[&str]) -> String {
+    let Document::Map(mut entries) = document else {
+        return String::new();
+    };
+    entries.sort_by(|a, b| {
+        let rank = |key: &str| order.iter().position(|known| *known == key).unwrap_or(order.len());
+        rank(&a.0).cmp(&rank(&b.0)).then_with(|| a.0.cmp(&b.0))
+    });
+    let digest = Sha256::digest(Document::Map(entries).to_json_compact());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The order in which Compose hashes the attributes: that of an earlier version's types, so that hashes stay what they were.
@@ -293,5 +323,30 @@ impl Project {
             images.extend(mounts.filter_map(|mount| mount.source.clone()));
         }
         images
+    }
+}
+
+#[cfg(test)]
+mod hash_tests {
+    use super::*;
+
+    #[test]
+    fn networks_and_volumes_are_hashed_as_docker_compose_5_labels_them() {
+        let network = Network {
+            name: Some("dklab_default".to_owned()),
+            ..Network::default()
+        };
+        assert_eq!(
+            network.hash(),
+            "b55cc22f8f038b9f0b5d7d2d60161d3bfd9ad74e567287f38ca7f2210e137628"
+        );
+        let volume = Volume {
+            name: Some("dklab_data".to_owned()),
+            ..Volume::default()
+        };
+        assert_eq!(
+            volume.hash(),
+            "3147ba0da80c4003f37f508253518402e0bd7bac5c92c119e3d4ed39fbd856b0"
+        );
     }
 }

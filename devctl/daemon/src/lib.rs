@@ -6,8 +6,10 @@ mod api;
 mod build;
 mod clock;
 mod command;
+mod container;
 mod convert;
 mod edges;
+mod engines;
 mod feed;
 mod files;
 mod hooks;
@@ -50,6 +52,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::Api;
+use crate::engines::Engines;
 use crate::feed::Feed;
 use crate::perform::{Means, Performer};
 use crate::prepare::Preparer;
@@ -162,8 +165,10 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
     let leases = Leases::at(&dirs.leases);
     let edges = Arc::new(Edges::new(EdgesConfig::default())?);
     let feed = Feed::new();
+    let engines = Engines::new(wake.clone());
     let means = Means {
         dirs: dirs.clone(),
+        engines: engines.clone(),
         leases: leases.clone(),
         logs: logs.clone(),
         tasks: TaskTracker::new(),
@@ -178,7 +183,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
         edges: edges.clone(),
         dirs: dirs.clone(),
         logs,
-        preparer: Arc::new(Mutex::new(Preparer::new(dirs.clone(), leases, edges.clone()))),
+        preparer: Arc::new(Mutex::new(Preparer::new(dirs.clone(), leases, edges.clone(), engines))),
         hello: v1::HelloReply {
             project: args.project_name,
             project_directory: args.project_directory.display().to_string(),

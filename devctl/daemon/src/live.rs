@@ -1,17 +1,19 @@
 //! A run that is there: its process, where it answers, how it is tested and ended.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use devctl_core::engine::Exit;
 use devctl_drivers::probe::Probe;
-use devctl_drivers::process::{self, Process, ProcessId, ProcessSpec};
+use devctl_drivers::process::{self, Process, ProcessId};
 use devctl_drivers::{postgres, rabbitmq};
 use nix::sys::signal::Signal;
 use tokio_util::sync::CancellationToken;
 
+use crate::container::Container;
+use crate::hooks::Place;
 use crate::spec::NodeSpec;
 
 /// One run. Cheap to clone.
@@ -21,11 +23,21 @@ pub(crate) struct Live {
     pub(crate) handle: Handle,
     /// Container port -> where it really listens.
     pub(crate) ports: HashMap<u16, SocketAddr>,
+    /// It has an address of its own, at which ports answer that no file names.
+    pub(crate) ip: Option<IpAddr>,
     pub(crate) probe: Probe,
     /// Which of the node's sets of ports it uses.
     pub(crate) place: u8,
-    /// What hooks run as: the process's own environment and directory.
-    pub(crate) context: Option<ProcessSpec>,
+    /// What hooks run in: the process's own environment and directory, or its container.
+    pub(crate) context: Option<Place>,
+}
+
+impl Live {
+    /// Where that port of it answers.
+    pub(crate) fn at(&self, port: u16) -> Option<SocketAddr> {
+        let known = self.ports.get(&port).copied();
+        known.or_else(|| self.ip.map(|ip| SocketAddr::new(ip, port)))
+    }
 }
 
 /// What there is to hold on to.
@@ -37,6 +49,8 @@ pub(crate) enum Handle {
     Postgres(Process),
     /// RabbitMQ and its port mapper.
     RabbitMq(rabbitmq::Running),
+    /// A container.
+    Container(Container),
     /// No process: a stub, or something that runs elsewhere. Ended by word alone.
     Word(CancellationToken),
 }
@@ -47,7 +61,7 @@ impl Handle {
         match self {
             Handle::Process(process) | Handle::Postgres(process) => Some(process.id()),
             Handle::RabbitMq(running) => Some(running.broker.id()),
-            Handle::Word(_) => None,
+            Handle::Container(_) | Handle::Word(_) => None,
         }
     }
 
@@ -68,6 +82,7 @@ impl Handle {
                 running.kill();
                 ended
             }
+            Handle::Container(container) => container.wait().await,
             Handle::Word(done) => {
                 done.cancelled().await;
                 Exit::Code(0)
@@ -90,6 +105,7 @@ impl Handle {
             Handle::RabbitMq(running) => {
                 running.stop(grace).await;
             }
+            Handle::Container(container) => container.stop(grace).await,
             Handle::Word(done) => done.cancel(),
         }
     }
@@ -99,6 +115,7 @@ impl Handle {
         match self {
             Handle::Process(process) | Handle::Postgres(process) => process.signal(signal),
             Handle::RabbitMq(running) => running.broker.signal(signal),
+            Handle::Container(container) => container.signal(signal),
             Handle::Word(done) => done.cancel(),
         }
     }

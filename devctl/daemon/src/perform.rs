@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::build;
+use crate::engines::Engines;
 use crate::hooks;
 use crate::live::Live;
 use crate::remove;
@@ -31,6 +32,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Means {
     pub(crate) dirs: Arc<Dirs>,
     pub(crate) leases: Leases,
+    pub(crate) engines: Engines,
     pub(crate) logs: LogStore,
     pub(crate) tasks: TaskTracker,
     pub(crate) wake: mpsc::UnboundedSender<Wake>,
@@ -125,7 +127,7 @@ impl Performer {
     /// Does one thing. `plan` is the plan of the node now, `draining` what its edges still have under way at the old run.
     pub(crate) fn perform(&mut self, effect: Effect, plan: Option<&ContentHash>, draining: Vec<Draining>) {
         match effect {
-            Effect::Start { node, run, hash } => self.start(&node, run, &hash),
+            Effect::Start { node, run, hash, fresh } => self.start(&node, run, &hash, fresh),
             Effect::Build { node, build } => self.build(&node, build, plan),
             Effect::CancelBuild { build, .. } => {
                 if let Some(token) = self.building.remove(&build) {
@@ -160,7 +162,7 @@ impl Performer {
         }
     }
 
-    fn start(&mut self, node: &NodeId, run: u64, hash: &ContentHash) {
+    fn start(&mut self, node: &NodeId, run: u64, hash: &ContentHash, fresh: bool) {
         let means = self.means.clone();
         let node = node.clone();
         let Some(spec) = self.spec(&node, hash).cloned() else {
@@ -179,7 +181,16 @@ impl Performer {
         self.means.tasks.spawn(async move {
             let log = means.log(&spec, run);
             let started = token
-                .run_until_cancelled(start::start(&means, &spec, run, place, &log))
+                .run_until_cancelled(start::start(
+                    &means,
+                    &spec,
+                    start::Run {
+                        number: run,
+                        place,
+                        fresh,
+                    },
+                    &log,
+                ))
                 .await;
             match started {
                 None => means.send(Event::StartFailed {
@@ -319,4 +330,7 @@ async fn end(live: Live, grace: Duration, draining: Vec<Draining>, means: Means,
         }
     }
     live.handle.stop(live.spec.stop_signal, grace).await;
+    if let crate::live::Handle::Container(container) = &live.handle {
+        container.remove_if_replaced().await;
+    }
 }

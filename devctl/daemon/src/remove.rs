@@ -5,14 +5,19 @@ use std::sync::Arc;
 
 use devctl_core::NodeId;
 use devctl_drivers::dirs::Dirs;
+use devctl_drivers::docker::labels;
 
 use crate::perform::Means;
-use crate::spec::{DataPlace, NodeSpec, What};
+use crate::spec::{ContainerPlan, DataPlace, NodeSpec, What};
 
 /// Removes a node's data where it was asked for, or where it goes with the node as a container's own layer does. Logs stay:
 /// `devctl logs` works after `down`.
 pub(crate) async fn node(means: &Means, node: &NodeId, specs: Vec<Arc<NodeSpec>>, volumes: bool) {
     for spec in specs {
+        if let What::Container(plan) = &spec.what {
+            container(plan, node, volumes).await;
+            continue;
+        }
         let place = match &spec.what {
             What::Postgres(plan) => &plan.data,
             What::RabbitMq(plan) => &plan.data,
@@ -24,6 +29,39 @@ pub(crate) async fn node(means: &Means, node: &NodeId, specs: Vec<Arc<NodeSpec>>
     }
     let sockets = means.dirs.runtime.join(node.to_string());
     let _was_not_there = tokio::fs::remove_dir_all(sockets).await;
+}
+
+/// Removes a node's containers, and then its networks (and volumes, where that was asked for) as far as nobody else uses them: whoever
+/// goes last takes them along.
+async fn container(plan: &ContainerPlan, node: &NodeId, volumes: bool) {
+    let engine = &plan.engine;
+    let labels = [
+        format!("{}={}", labels::PROJECT, plan.project),
+        format!("{}={}", labels::SERVICE, node.service()),
+        format!("{}={}", labels::NUMBER, node.index()),
+        format!("{}=False", labels::ONEOFF),
+    ];
+    let warn = |what: &str, error: &dyn std::fmt::Display| tracing::warn!(%node, %error, "{what} could not be removed");
+    match engine.containers(&labels).await {
+        Ok(found) => {
+            for container in found {
+                if let Err(error) = engine.remove(&container.id, volumes).await {
+                    warn("a container", &error);
+                }
+            }
+        }
+        Err(error) => warn("containers", &error),
+    }
+    for network in plan.networks.iter().filter(|network| !network.external) {
+        if let Err(error) = engine.remove_network(&network.body.name).await {
+            warn("a network", &error);
+        }
+    }
+    for volume in plan.volumes.iter().filter(|volume| volumes && !volume.external) {
+        if let Err(error) = engine.remove_volume(volume.name()).await {
+            warn("a volume", &error);
+        }
+    }
 }
 
 /// Removes all data of a project, whoever's it was: `down -v` with nothing running and no plan.

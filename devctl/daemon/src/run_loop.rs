@@ -35,6 +35,8 @@ pub(crate) enum Wake {
     Event(Event),
     /// A run is there; its `Started` follows.
     Live { run: u64, live: Box<Live> },
+    /// An engine went away (`lost`: what it last said), or is back.
+    Engine { host: String, lost: Option<String> },
     /// A client asks.
     Command(Command),
 }
@@ -157,7 +159,25 @@ impl Loop {
                 self.note_processes();
             }
             Wake::Command(command) => self.command(command),
+            Wake::Engine { host, lost } => self.engine(&host, lost),
         }
+    }
+
+    /// One line for all of an engine's containers.
+    fn engine(&mut self, host: &str, lost: Option<String>) {
+        let remark = match lost {
+            Some(why) => Remark {
+                node: None,
+                text: format!("Docker at `{host}` does not answer any more ({why}): its containers are waited for"),
+                help: Some("start it again; what runs there is looked at as soon as it answers".to_owned()),
+            },
+            None => Remark {
+                node: None,
+                text: format!("Docker at `{host}` is back"),
+                help: None,
+            },
+        };
+        self.remark(remark);
     }
 
     fn command(&mut self, command: Command) {

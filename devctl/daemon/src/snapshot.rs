@@ -190,6 +190,11 @@ fn command(spec: &NodeSpec) -> String {
         What::Process(plan) => shell_words::join(&plan.command),
         What::Postgres(_) => "postgres".to_owned(),
         What::RabbitMq(_) => "rabbitmq-server".to_owned(),
+        What::Container(plan) => {
+            let body = &plan.spec.body;
+            let words: Vec<&String> = body.entrypoint.iter().chain(&body.cmd).flatten().collect();
+            shell_words::join(words)
+        }
         What::Stub => "answers from contracts".to_owned(),
         What::External(_) => "runs elsewhere".to_owned(),
         What::Impossible { .. } => String::new(),
@@ -255,6 +260,13 @@ pub(crate) fn resolve(spec: &NodeSpec) -> v1::Resolved {
                 env.insert(variable.clone(), format!("(the port of its run, {port} in the file)"));
             }
             (env, plan.command.clone(), plan.dir.display().to_string())
+        }
+        What::Container(plan) => {
+            let body = &plan.spec.body;
+            let pairs = body.env.iter().flatten().filter_map(|pair| pair.split_once('='));
+            let env = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+            let words = body.entrypoint.iter().chain(&body.cmd).flatten().cloned().collect();
+            (env, words, body.working_dir.clone().unwrap_or_default())
         }
         _ => (spec.environment.clone(), Vec::new(), String::new()),
     };

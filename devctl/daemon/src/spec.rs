@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use devctl_compose::model::PullPolicy;
 use devctl_core::NodeId;
 use devctl_core::plan::ContentHash;
-use devctl_drivers::server::Requirement;
+use devctl_drivers::docker::{ContainerSpec, Engine, NetworkSpec, VolumeSpec};
+use devctl_drivers::server::{Requirement, Server};
 use indexmap::IndexMap;
 use nix::sys::signal::Signal;
 
@@ -50,6 +52,8 @@ pub(crate) enum What {
     Postgres(Box<PostgresPlan>),
     /// The machine's own RabbitMQ.
     RabbitMq(Box<RabbitPlan>),
+    /// A container.
+    Container(Box<ContainerPlan>),
     /// Answers from contracts; there is no process.
     Stub,
     /// Runs elsewhere: container port -> address.
@@ -72,7 +76,7 @@ impl What {
             What::RabbitMq(_) => "rabbitmq",
             What::Stub => "stub",
             What::External(_) => "external",
-            What::Impossible { .. } => "docker",
+            What::Container(_) | What::Impossible { .. } => "docker",
         }
     }
 }
@@ -88,6 +92,51 @@ pub(crate) struct ProcessPlan {
     /// Container port -> the variable that tells the process its own.
     pub(crate) port_variables: IndexMap<u16, String>,
     pub(crate) ready: Ready,
+}
+
+/// A container.
+#[derive(Debug, Clone)]
+pub(crate) struct ContainerPlan {
+    pub(crate) engine: Engine,
+    /// The project's name in the engine.
+    pub(crate) project: String,
+    /// The container, but for what only a start can know.
+    pub(crate) spec: ContainerSpec,
+    pub(crate) networks: Vec<NetworkSpec>,
+    pub(crate) volumes: Vec<VolumeSpec>,
+    pub(crate) image: ImageSpec,
+    /// A digest of what it is told in place of names.
+    pub(crate) told: String,
+    /// The ports that the file names.
+    pub(crate) ports: Vec<u16>,
+    pub(crate) test: Test,
+    /// It is a server whose readiness can be seen by its protocol.
+    pub(crate) server: Option<Server>,
+    /// Paths of this host that must be there before it is made.
+    pub(crate) missing_binds: Vec<PathBuf>,
+}
+
+/// Where a container's image comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ImageSpec {
+    pub(crate) name: String,
+    pub(crate) policy: PullPolicy,
+    /// The file says how to build it.
+    pub(crate) builds: bool,
+    pub(crate) platform: Option<String>,
+}
+
+/// How a container is known to be ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Test {
+    /// As soon as it runs.
+    None,
+    /// As its image says.
+    Image,
+    /// A command inside ends with 0.
+    Command(Vec<String>),
+    /// A line for the container's shell ends with 0.
+    Shell(String),
 }
 
 /// How a process is known to be ready.
@@ -156,8 +205,13 @@ pub(crate) struct Rewrite {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HookSpec {
     pub(crate) command: Vec<String>,
+    /// A directory of this host, for a process.
     pub(crate) dir: Option<PathBuf>,
     pub(crate) env: IndexMap<String, String>,
+    /// As the file says it, for a container.
+    pub(crate) inside: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) privileged: bool,
 }
 
 /// A build from source.

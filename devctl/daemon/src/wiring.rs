@@ -214,8 +214,8 @@ fn lead(id: &EdgeId, nodes: &[NodeId], state: &State, performer: &Performer, now
         match state.serving(node, now) {
             Serving::Run(run) => match performer.live(run) {
                 Some(live) if matches!(live.spec.what, What::Stub) => return Lead::Stub,
-                Some(live) => match live.ports.get(&id.port) {
-                    Some(at) => addresses.push(*at),
+                Some(live) => match live.at(id.port) {
+                    Some(at) => addresses.push(at),
                     None => why = Some(format!("{node} listens on no port {}", id.port)),
                 },
                 None => coming = true,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::args::{Format, Runtime, Services, TalkFormat};
+use crate::args::{Format, Services, TalkFormat};
 use crate::client;
 use crate::context::Context;
 use crate::error::Error;
@@ -80,13 +80,17 @@ impl Doctor {
         let project = context.project()?;
         project.check_services(&self.services.services)?;
         let machine = Machine::look(&project.dirs.state);
-        let runtime = context.global.runtime.unwrap_or(Runtime::Auto);
         let is_up = context.block_on(async { Ok(client::find(&project).await?.is_some()) })?;
         let mut assessments = Vec::new();
         let mut ports = Vec::new();
         for (name, service) in project.services_as_json() {
             if self.services.services.is_empty() || self.services.services.contains(&name) {
-                assessments.push(service::assess(&name, &service, &machine, runtime));
+                assessments.push(service::assess(
+                    &name,
+                    &service,
+                    &machine,
+                    context.global.runtime_of(&name),
+                ));
                 // While the project is up, its ports are taken by itself.
                 if !is_up {
                     ports.extend(service::taken_ports(&name, &service));

@@ -86,6 +86,7 @@ impl Sandbox {
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.root.path())
             .env("DEVCTL_HOME", self.root.path().join("home"))
+            .env("DEVCTL_RUNTIME", "native")
             .stdin(Stdio::null());
         command
     }

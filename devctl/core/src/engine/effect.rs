@@ -32,6 +32,8 @@ pub enum Effect {
         run: u64,
         /// Which plan of the node.
         hash: ContentHash,
+        /// Whatever may be there of an earlier run is made anew, as it is: asked for by name.
+        fresh: bool,
     },
     /// Test a run's health once. Answer: `Probed`.
     Probe {

@@ -203,6 +203,8 @@ pub enum Exit {
     Code(i32),
     /// By this signal, named with `SIG`.
     Signal(String),
+    /// What it runs in was stopped, and it with it: no failure of its own.
+    WithEngine,
     /// Nobody knows: it ended while no daemon watched.
     Unknown,
 }
@@ -220,6 +222,7 @@ impl fmt::Display for Exit {
         match self {
             Exit::Code(code) => write!(out, "exited with {code}"),
             Exit::Signal(signal) => write!(out, "was ended by {signal}"),
+            Exit::WithEngine => out.write_str("ended together with Docker"),
             Exit::Unknown => out.write_str("ended unseen"),
         }
     }

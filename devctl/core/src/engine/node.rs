@@ -48,6 +48,8 @@ pub struct Node {
     pub asked: Time,
     /// It has been told that a dependency will not come.
     pub blocked: bool,
+    /// The next start makes it anew.
+    pub fresh: bool,
 }
 
 /// Whether a node is wanted.
@@ -251,6 +253,7 @@ impl Node {
             grace: None,
             asked: now,
             blocked: false,
+            fresh: false,
         }
     }
 

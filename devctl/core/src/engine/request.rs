@@ -92,6 +92,7 @@ impl State {
         node.ask_again();
         if up.force_recreate {
             node.completion = None;
+            node.fresh = true;
         }
         // A completion is looked at again once everything that it depends on is there.
         node.completed = None;

@@ -101,6 +101,7 @@ impl State {
         let Some(node) = self.nodes.get_mut(id) else { return };
         let run = new_run(node, number, gate, now);
         let hash = run.hash.clone();
+        let fresh = std::mem::take(&mut node.fresh);
         node.run = Some(run);
         node.not_before = None;
         node.blocked = false;
@@ -110,6 +111,7 @@ impl State {
             node: id.clone(),
             run: number,
             hash,
+            fresh,
         });
     }
 
@@ -121,6 +123,7 @@ impl State {
             let Some(node) = self.nodes.get_mut(id) else { return };
             let next = new_run(node, number, Gate::Asked(replace.since), now);
             let hash = next.hash.clone();
+            let fresh = std::mem::take(&mut node.fresh);
             node.next = Some(next);
             self.notice(
                 Some(id),
@@ -134,6 +137,7 @@ impl State {
                 node: id.clone(),
                 run: number,
                 hash,
+                fresh,
             });
         } else {
             let (run, grace) = (run.number, node.stop_grace());

@@ -16,6 +16,8 @@ pub struct Facts {
     pub stub: bool,
     /// There is a way to test its readiness.
     pub tested: bool,
+    /// The times of its test, where they come from elsewhere than the file: its image.
+    pub health: Option<HealthTest>,
     /// It is built from source.
     pub builds: bool,
     /// How a new run takes the old one's place.
@@ -69,7 +71,7 @@ pub fn build(project: &Project, facts: impl Fn(&Service) -> Facts) -> Result<Pla
                     kind(project, &service.name)
                 },
                 dependencies,
-                health: (facts.tested && !facts.stub).then(|| health(service)),
+                health: (facts.tested && !facts.stub).then(|| facts.health.unwrap_or_else(|| health(service))),
                 restart: restart(service),
                 swap: facts.swap,
                 builds: facts.builds,

@@ -5,15 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use devctl_compose::model::Project;
 use devctl_core::NodeId;
+use devctl_drivers::docker::{Engine, SeenNetwork};
 use devctl_drivers::lease::{EdgeKey, PortKey, who_listens};
 use devctl_drivers::user;
-use devctl_edge::{Edge, EdgeError, EdgeId, EdgeSpec, Protocol};
+use devctl_edge::{Cidr, Edge, EdgeError, EdgeId, EdgeSpec, Protocol};
 use devctl_wire::v1;
 
 use super::{Preparer, project};
 use crate::command::Remark;
 use crate::specify::{self, Addresses, Choice};
 use crate::start;
+
+/// What this host is called in a container of an engine whose networks are not this host's.
+const HOST_NAME: &str = "host.docker.internal";
 
 /// Every edge that the files ask for.
 #[derive(Debug, Default)]
@@ -42,15 +46,21 @@ pub(super) fn wanted(
     project: &Project,
     choices: &HashMap<String, Choice>,
     addresses: &Addresses,
+    between_containers: bool,
     remarks: &mut Vec<Remark>,
 ) -> Wanted {
     let mut wanted = Wanted::default();
-    for consumer in project
-        .services
-        .values()
-        .filter(|service| choices.get(&service.name) == Some(&Choice::Process))
-    {
-        for (provider, port) in specify::references(addresses, consumer) {
+    for consumer in project.services.values() {
+        let in_container = match choices.get(&consumer.name) {
+            Some(Choice::Process) => false,
+            Some(Choice::Container) => true,
+            _ => continue,
+        };
+        for (provider, port) in specify::references(addresses, consumer, in_container) {
+            let direct = in_container && !between_containers && choices.get(&provider) == Some(&Choice::Container);
+            if direct || (in_container && consumer.network_mode.as_deref() == Some("none")) {
+                continue;
+            }
             let (Some(service), Some(choice)) = (project.services.get(&provider), choices.get(&provider)) else {
                 continue;
             };
@@ -93,7 +103,11 @@ pub(super) fn wanted(
         let Some(choice) = choices.get(&service.name) else {
             continue;
         };
-        for port in specify::published_ports(service) {
+        for port in specify::published_ports(project, service) {
+            if port.protocol != "tcp" && *choice == Choice::Container {
+                // Docker publishes it.
+                continue;
+            }
             if port.protocol != "tcp" {
                 remarks.push(Remark {
                     node: Some(NodeId::from(service.name.as_str())),
@@ -122,6 +136,43 @@ fn protocol(choice: &Choice, port: u16) -> Protocol {
     }
 }
 
+/// What edges of containers need to know.
+pub(super) struct Containers<'a> {
+    pub(super) choices: &'a HashMap<String, Choice>,
+    pub(super) networks: &'a HashMap<String, SeenNetwork>,
+    pub(super) engine: Option<&'a Engine>,
+}
+
+/// How a container reaches this host.
+enum Reach {
+    /// At the gateway of its network.
+    Gateway(Ipv4Addr, Cidr),
+    /// Under a name of the engine's: its networks are not this host's.
+    Name,
+    /// As this host does.
+    Host,
+}
+
+impl Containers<'_> {
+    /// None: it is no container.
+    fn reach(&self, project: &Project, consumer: &str) -> Option<Reach> {
+        if self.choices.get(consumer) != Some(&Choice::Container) {
+            return None;
+        }
+        let service = project.services.get(consumer)?;
+        if self.engine.is_some_and(|engine| engine.facts().far) {
+            return Some(Reach::Name);
+        }
+        if service.network_mode.as_deref() == Some("host") {
+            return Some(Reach::Host);
+        }
+        let network = specify::reachable_network(project, service)?;
+        let seen = self.networks.get(&network.body.name)?;
+        let (base, bits) = seen.subnet?;
+        Some(Reach::Gateway(seen.gateway?, Cidr::new(IpAddr::V4(base), bits)))
+    }
+}
+
 /// What came of opening one edge.
 pub(super) type Opened = Vec<(EdgeId, Result<Edge, String>)>;
 
@@ -129,6 +180,7 @@ pub(super) type Opened = Vec<(EdgeId, Result<Edge, String>)>;
 pub(super) async fn open(
     preparer: &Preparer,
     project: &Project,
+    containers: &Containers<'_>,
     wanted: &Wanted,
     dry_run: bool,
     strict: bool,
@@ -137,18 +189,34 @@ pub(super) async fn open(
 ) -> Result<Opened, v1::Outcome> {
     let mut opened = Vec::new();
     for (consumer, providers) in &wanted.calls {
+        let reach = containers.reach(project, consumer);
+        if matches!(reach, Some(Reach::Name)) {
+            addresses.called.insert(consumer.clone(), HOST_NAME.to_owned());
+            let hosts = addresses.hosts.entry(consumer.clone()).or_default();
+            hosts.insert(HOST_NAME.to_owned(), "host-gateway".to_owned());
+        }
         for (provider, ports) in providers {
-            let ip = address(preparer, consumer, provider)?;
+            let ip = match &reach {
+                Some(Reach::Gateway(ip, _)) => IpAddr::V4(*ip),
+                Some(Reach::Name) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                Some(Reach::Host) | None => address(preparer, consumer, provider)?,
+            };
+            let peers = match &reach {
+                Some(Reach::Gateway(_, network)) => Some(network.clone()),
+                _ => None,
+            };
+            // One address for all providers: their ports may have to change.
+            let shared = matches!(reach, Some(Reach::Gateway(..) | Reach::Name));
             for port in ports {
                 let id = EdgeId::new(consumer, provider, *port);
-                let listen = SocketAddr::new(ip, edge_port(preparer, &id, ip)?);
+                let listen = SocketAddr::new(ip, edge_port(preparer, &id, ip, shared)?);
                 addresses
                     .edges
                     .entry(consumer.clone())
                     .or_default()
                     .insert((provider.clone(), *port), listen);
                 if !dry_run {
-                    opened.extend(open_one(preparer, wanted, id, listen).await);
+                    opened.extend(open_one(preparer, wanted, id, listen, peers.clone()).await);
                 }
             }
         }
@@ -167,6 +235,7 @@ async fn open_one(
     wanted: &Wanted,
     id: EdgeId,
     listen: SocketAddr,
+    peers: Option<Cidr>,
 ) -> Option<(EdgeId, Result<Edge, String>)> {
     if let Some(edge) = preparer.edges.get(&id) {
         if edge.address() == listen {
@@ -174,18 +243,26 @@ async fn open_one(
         }
         preparer.edges.close(&id).await;
     }
-    let edge = try_open(preparer, wanted, &id, listen)
+    let edge = try_open(preparer, wanted, &id, listen, peers)
         .await
         .map_err(|error| crate::start::told(&error));
     Some((id, edge))
 }
 
-async fn try_open(preparer: &Preparer, wanted: &Wanted, id: &EdgeId, listen: SocketAddr) -> Result<Edge, EdgeError> {
+async fn try_open(
+    preparer: &Preparer,
+    wanted: &Wanted,
+    id: &EdgeId,
+    listen: SocketAddr,
+    peers: Option<Cidr>,
+) -> Result<Edge, EdgeError> {
     let protocol = wanted.protocols.get(id).copied().unwrap_or_default();
-    preparer
-        .edges
-        .open(EdgeSpec::new(id.clone(), listen).protocol(protocol))
-        .await
+    let spec = EdgeSpec::new(id.clone(), listen).protocol(protocol);
+    let spec = match peers {
+        Some(peers) => spec.allow_peers(peers),
+        None => spec,
+    };
+    preparer.edges.open(spec).await
 }
 
 /// A published port: the declared one where it is free, otherwise another one, and that is said.
@@ -219,7 +296,7 @@ async fn publish(
     let mut taken = None;
     for port in ports {
         let listen = SocketAddr::new(host, *port);
-        match try_open(preparer, wanted, id, listen).await {
+        match try_open(preparer, wanted, id, listen, None).await {
             Ok(edge) => return Ok(Some((id.clone(), Ok(edge)))),
             Err(EdgeError::AddressInUse { .. }) => taken = Some(listen),
             Err(error) => return Ok(Some((id.clone(), Err(crate::start::told(&error))))),
@@ -256,7 +333,7 @@ async fn publish(
         .leases
         .port(&key, host, None, &preparer.dirs.state)
         .map_err(|error| lease_outcome(&error))?;
-    let edge = try_open(preparer, wanted, id, SocketAddr::new(host, port))
+    let edge = try_open(preparer, wanted, id, SocketAddr::new(host, port), None)
         .await
         .map_err(|error| crate::start::told(&error));
     Ok(Some((id.clone(), edge)))
@@ -288,9 +365,9 @@ fn address(preparer: &Preparer, consumer: &str, provider: &str) -> Result<IpAddr
 }
 
 /// The port stays where address and privileges allow it.
-fn edge_port(preparer: &Preparer, id: &EdgeId, ip: IpAddr) -> Result<u16, v1::Outcome> {
+fn edge_port(preparer: &Preparer, id: &EdgeId, ip: IpAddr, shared: bool) -> Result<u16, v1::Outcome> {
     let privileged = id.port < 1024 && !user::is_root();
-    if cfg!(target_os = "linux") && !privileged {
+    if cfg!(target_os = "linux") && !privileged && !shared {
         return Ok(id.port);
     }
     let key = PortKey {
@@ -300,7 +377,7 @@ fn edge_port(preparer: &Preparer, id: &EdgeId, ip: IpAddr) -> Result<u16, v1::Ou
     };
     preparer
         .leases
-        .port(&key, ip, None, &preparer.dirs.state)
+        .port(&key, ip, (!privileged).then_some(id.port), &preparer.dirs.state)
         .map_err(|error| lease_outcome(&error))
 }
 

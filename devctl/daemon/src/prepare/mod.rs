@@ -1,6 +1,7 @@
 //! Everything that must be read, leased and opened before the loop is asked to bring a project up. Blocking and slow things happen
 //! here, never in the loop.
 
+mod docker;
 mod edges;
 mod project;
 
@@ -8,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use devctl_compose::model::Project;
+use devctl_compose::model::{Project, Service};
 use devctl_core::NodeId;
 use devctl_core::engine::Up;
 use devctl_core::plan::{self, Direction, Facts, Kind, Plan, Swap};
@@ -19,9 +20,10 @@ use devctl_wire::v1;
 use indexmap::IndexMap;
 
 use crate::command::{ProjectFacts, Remark, Reply, UpCommand, Wait};
+use crate::engines::Engines;
 use crate::sources;
 use crate::spec::NodeSpec;
-use crate::specify::{self, Addresses, Choice, Ground, Machine};
+use crate::specify::{self, Addresses, Asked, Choice, Docker, Ground, Machine};
 use crate::stubs;
 
 /// Prepares requests; knows what is open already.
@@ -29,16 +31,18 @@ pub(crate) struct Preparer {
     dirs: Arc<Dirs>,
     leases: Leases,
     edges: Arc<Edges>,
+    engines: Engines,
     /// The project as it was read last, and the edges that it asked for.
     last: Option<(Project, edges::Wanted)>,
 }
 
 impl Preparer {
-    pub(crate) fn new(dirs: Arc<Dirs>, leases: Leases, edges: Arc<Edges>) -> Self {
+    pub(crate) fn new(dirs: Arc<Dirs>, leases: Leases, edges: Arc<Edges>, engines: Engines) -> Self {
         Self {
             dirs,
             leases,
             edges,
+            engines,
             last: None,
         }
     }
@@ -60,23 +64,35 @@ impl Preparer {
         }
         project::check_names(&project, request.services.iter().chain(&request.stub))?;
 
-        if source.runtime() == v1::Runtime::Docker {
-            // Known before anything is touched: what runs stays as it is.
-            let text = "error: `--runtime docker` was asked for, and this devctl runs nothing in containers yet\nhelp: `--runtime auto` (the default) runs processes and the machine's own servers";
-            return Err(project::invalid(vec![text.to_owned()]));
-        }
         let caller: Arc<IndexMap<String, String>> = Arc::new(source.environment.clone().into_iter().collect());
         let path = caller.get("PATH").cloned().unwrap_or_default();
         let machine = blocking(move || Machine::look(&path)).await?;
-        let choices = choices(&project, &request, source.runtime(), &machine);
+        let runtime_of = |service: &Service| runtime_of(&source, service);
+        let docker = docker::look(&self.engines, &project, runtime_of, &caller).await?;
+        let choices = choices(&self.dirs, &project, &request, runtime_of, &machine, &docker);
+        let networks = match &docker.engine {
+            Some(engine) => docker::networks(engine, &project, &choices, request.dry_run).await?,
+            None => HashMap::new(),
+        };
 
         let mut addresses = Addresses::new(&project);
         let mut remarks = Vec::new();
-        let wanted = edges::wanted(&project, &choices, &addresses, &mut remarks);
+        let wanted = edges::wanted(
+            &project,
+            &choices,
+            &addresses,
+            docker::has_edges(&project),
+            &mut remarks,
+        );
         let strict = source.strict_names;
         let opened = edges::open(
             self,
             &project,
+            &edges::Containers {
+                choices: &choices,
+                networks: &networks,
+                engine: docker.engine.as_ref(),
+            },
             &wanted,
             request.dry_run,
             strict,
@@ -86,8 +102,8 @@ impl Preparer {
         .await?;
 
         words_of_a_shell(&project, &mut remarks);
-        let plan = plan(&project, &choices, &addresses)?;
-        let specs = self.specs(&project, &plan, &choices, &addresses, &caller);
+        let plan = plan(&project, &choices, &addresses, &docker)?;
+        let specs = self.specs(&project, &plan, &choices, &addresses, &caller, &docker);
         let stubs = contract_stubs(
             &project,
             |provider| choices.get(provider) == Some(&Choice::Stub),
@@ -159,11 +175,13 @@ impl Preparer {
         choices: &HashMap<String, Choice>,
         addresses: &Addresses,
         caller: &Arc<IndexMap<String, String>>,
+        docker: &Docker,
     ) -> Vec<Arc<NodeSpec>> {
         let ground = Ground {
             project,
             dirs: &self.dirs,
             caller: caller.clone(),
+            engine: docker.engine.as_ref(),
             choices,
             addresses,
         };
@@ -175,21 +193,43 @@ impl Preparer {
     }
 }
 
+/// What is asked for a service: by its own name, or for all.
+fn runtime_of(source: &v1::Source, service: &Service) -> v1::Runtime {
+    let own = source.runtimes.get(&service.name).copied();
+    own.and_then(|own| v1::Runtime::try_from(own).ok())
+        .unwrap_or_else(|| source.runtime())
+}
+
 fn choices(
+    dirs: &Dirs,
     project: &Project,
     request: &v1::UpRequest,
-    asked: v1::Runtime,
+    runtime_of: impl Fn(&Service) -> v1::Runtime,
     machine: &Machine,
+    docker: &Docker,
 ) -> HashMap<String, Choice> {
-    let choose = |service: &devctl_compose::model::Service| {
-        let stubbed = request.stub.contains(&service.name);
-        (service.name.clone(), specify::choose(service, asked, stubbed, machine))
+    let choose = |service: &Service| {
+        let asked = Asked {
+            runtime: runtime_of(service),
+            stubbed: request.stub.contains(&service.name),
+            has_data: specify::has_data(dirs, service),
+        };
+        (
+            service.name.clone(),
+            specify::choose(project, service, asked, machine, docker),
+        )
     };
     project.services.values().map(choose).collect()
 }
 
-fn plan(project: &Project, choices: &HashMap<String, Choice>, addresses: &Addresses) -> Result<Plan, v1::Outcome> {
-    let facts = |service: &devctl_compose::model::Service| {
+fn plan(
+    project: &Project,
+    choices: &HashMap<String, Choice>,
+    addresses: &Addresses,
+    docker: &Docker,
+) -> Result<Plan, v1::Outcome> {
+    let edges = docker::has_edges(project);
+    let facts = |service: &Service| {
         let choice = choices.get(&service.name).unwrap_or(&Choice::Stub);
         let native = service.x_devctl.native.as_ref();
         Facts {
@@ -197,10 +237,14 @@ fn plan(project: &Project, choices: &HashMap<String, Choice>, addresses: &Addres
             tested: match choice {
                 Choice::Postgres(_) | Choice::RabbitMq { .. } => true,
                 Choice::Process => specify::is_tested(service),
+                Choice::Container => specify::container_is_tested(project, service, docker),
                 _ => false,
             },
+            health: (*choice == Choice::Container)
+                .then(|| specify::image_health(project, service, docker))
+                .flatten(),
             builds: *choice == Choice::Process && native.is_some_and(|native| native.build.is_some()),
-            swap: specify::swap(service, choice, choices, addresses),
+            swap: specify::swap(service, choice, choices, addresses, edges),
             salt: format!("{}\0{}", choice.salt(), specify::mounted(project, service)),
         }
     };

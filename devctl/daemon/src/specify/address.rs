@@ -19,6 +19,10 @@ pub(crate) struct Addresses {
     pub(crate) edges: HashMap<String, BTreeMap<(String, u16), SocketAddr>>,
     /// Consumer -> name -> service.
     pub(crate) names: HashMap<String, HashMap<String, String>>,
+    /// Consumer -> what it calls this host, where that is no address.
+    pub(crate) called: HashMap<String, String>,
+    /// Consumer -> names that its container's `/etc/hosts` leads to edges, each with the address.
+    pub(crate) hosts: HashMap<String, BTreeMap<String, String>>,
 }
 
 impl Addresses {
@@ -50,7 +54,15 @@ impl Addresses {
         Self {
             edges: HashMap::new(),
             names: names.collect(),
+            called: HashMap::new(),
+            hosts: HashMap::new(),
         }
+    }
+
+    /// `name:address` for a container's `/etc/hosts`.
+    pub(super) fn hosts_of(&self, consumer: &str) -> Vec<String> {
+        let hosts = self.hosts.get(consumer).into_iter().flatten();
+        hosts.map(|(name, address)| format!("{name}:{address}")).collect()
     }
 
     fn service<'a>(&'a self, consumer: &str, name: &str) -> Option<&'a String> {
@@ -59,22 +71,27 @@ impl Addresses {
 
     fn address(&self, consumer: &str, provider: &str, port: Option<u16>) -> Option<(String, Option<u16>)> {
         let edges = self.edges.get(consumer)?;
+        let host = |at: &SocketAddr| match self.called.get(consumer) {
+            Some(name) => name.clone(),
+            None => at.ip().to_string(),
+        };
         match port {
             Some(port) => {
                 let at = edges.get(&(provider.to_owned(), port))?;
-                Some((at.ip().to_string(), (at.port() != port).then_some(at.port())))
+                Some((host(at), (at.port() != port).then_some(at.port())))
             }
             None => {
                 let mut of_provider = edges.iter().filter(|((name, _), _)| name == provider);
-                let (_, first) = of_provider.next()?;
-                Some((first.ip().to_string(), None))
+                let ((_, port), first) = of_provider.next()?;
+                // A bare name can only be told another address where the port, which stands elsewhere, remains.
+                (first.port() == *port).then(|| (host(first), None))
             }
         }
     }
 }
 
-/// Whom a service names, in its environment and command.
-pub(crate) fn references(addresses: &Addresses, service: &Service) -> BTreeSet<Reference> {
+/// Whom a service names, in its environment and in the command that it runs as a process or in a container.
+pub(crate) fn references(addresses: &Addresses, service: &Service, in_container: bool) -> BTreeSet<Reference> {
     let mut found = BTreeSet::new();
     let mut look = |key: Option<&str>, text: &str| {
         for reference in find(key, text, |name| addresses.service(&service.name, name).is_some()) {
@@ -87,6 +104,12 @@ pub(crate) fn references(addresses: &Addresses, service: &Service) -> BTreeSet<R
         if let Some(value) = value {
             look(Some(key), value);
         }
+    }
+    if in_container {
+        for word in service.command.iter().chain(&service.entrypoint).flatten() {
+            look(None, word);
+        }
+        return found;
     }
     if let Some(native) = &service.x_devctl.native {
         native.env.iter().for_each(|(key, value)| look(Some(key), value));
@@ -133,4 +156,22 @@ fn tell(addresses: &Addresses, consumer: &str, key: Option<&str>, text: &str, re
         });
     }
     told
+}
+
+/// A digest of all that a consumer is told: a container that was told something else has to be made anew.
+pub(super) fn digest(addresses: &Addresses, consumer: &str, rewrites: &[Rewrite]) -> String {
+    use sha2::{Digest, Sha256};
+    let mut hasher = Sha256::new();
+    for rewrite in rewrites {
+        hasher.update(format!("{}={}\0", rewrite.place, rewrite.told));
+    }
+    for host in addresses.hosts_of(consumer) {
+        hasher.update(format!("{host}\0"));
+    }
+    hasher
+        .finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

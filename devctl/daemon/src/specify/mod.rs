@@ -1,6 +1,7 @@
 //! From the files' words to specs: which runtime a service gets, what it is told, where its data lives.
 
 mod address;
+mod container;
 mod process;
 mod runtime;
 mod server;
@@ -10,16 +11,20 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use devctl_compose::model::{Hook, Mount, MountKind, Port, Project, Service};
+use devctl_compose::model::{Hook, Mount, MountKind, Port, Project, Publish, Service};
 use devctl_core::NodeId;
 use devctl_core::plan::{ContentHash, Swap};
 use devctl_drivers::dirs::Dirs;
+use devctl_drivers::docker::Engine;
 use indexmap::IndexMap;
 use nix::sys::signal::Signal;
 
 pub(crate) use address::{Addresses, references};
+pub(crate) use container::{image, networks, reachable_network};
+pub(crate) use container::{image_health, is_tested as container_is_tested};
 pub(crate) use process::is_tested;
-pub(crate) use runtime::{Choice, Machine, choose};
+pub(crate) use runtime::{Asked, Choice, Docker, Machine, choose};
+pub(crate) use server::has_data;
 
 use crate::spec::{BuildSpec, HookSpec, NodeSpec, Published, SourceTree, What};
 use crate::start;
@@ -30,6 +35,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) dirs: &'a Dirs,
     /// Of whoever asks.
     pub(crate) caller: Arc<IndexMap<String, String>>,
+    /// Where containers run.
+    pub(crate) engine: Option<&'a Engine>,
     /// How each service runs.
     pub(crate) choices: &'a HashMap<String, Choice>,
     /// What each consumer is told in place of a provider's name.
@@ -60,6 +67,17 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
             *management,
             written.clone(),
         ))),
+        Choice::Container => match ground.engine {
+            Some(engine) => {
+                notes.extend(container::unhonoured(service, engine.facts()));
+                let plan = container::plan(ground, service, &id, &hash, engine, &environment, &mut rewrites);
+                What::Container(Box::new(plan))
+            }
+            None => What::Impossible {
+                why: "no Docker engine is known".to_owned(),
+                help: "`devctl doctor` says what was tried".to_owned(),
+            },
+        },
         Choice::Stub => What::Stub,
         Choice::External(ports) => What::External(ports.clone()),
         Choice::Impossible { why, help } => What::Impossible {
@@ -74,7 +92,7 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
         id,
         hash,
         ports: ports(service, &what),
-        published: published_ports(service),
+        published: published_ports(ground.project, service),
         image: service.image.clone(),
         container_name: service.container_name.clone(),
         secrets: secrets(&written),
@@ -140,6 +158,7 @@ fn ports(service: &Service, what: &What) -> Vec<u16> {
         What::Postgres(_) => vec![start::POSTGRES_PORT],
         What::RabbitMq(plan) if plan.management => vec![start::AMQP_PORT, start::MANAGEMENT_PORT],
         What::RabbitMq(_) => vec![start::AMQP_PORT],
+        What::Container(plan) => plan.ports.clone(),
         _ => Vec::new(),
     };
     ports.extend(service.ports.iter().map(|port| port.target));
@@ -149,14 +168,21 @@ fn ports(service: &Service, what: &What) -> Vec<u16> {
 }
 
 /// What `ports` publishes.
-pub(crate) fn published_ports(service: &Service) -> Vec<Published> {
-    service.ports.iter().filter_map(published).collect()
+pub(crate) fn published_ports(project: &Project, service: &Service) -> Vec<Published> {
+    let everywhere = project.x_devctl.publish == Publish::AsWritten;
+    service
+        .ports
+        .iter()
+        .filter_map(|port| published(port, everywhere))
+        .collect()
 }
 
-/// A published port. Compose's `8080:80` means every interface; devctl publishes on loopback unless the file names an address.
-fn published(port: &Port) -> Option<Published> {
+/// A published port. Compose's `8080:80` means every interface; devctl publishes on loopback unless the file names an address or says
+/// `publish: as-written`.
+fn published(port: &Port, everywhere: bool) -> Option<Published> {
     let host = match port.host_ip.as_deref() {
         Some(ip) => ip.parse().ok()?,
+        None if everywhere => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         None => IpAddr::V4(Ipv4Addr::LOCALHOST),
     };
     let ports = match port.published.as_deref().unwrap_or_default() {
@@ -220,6 +246,9 @@ fn hook(hook: &Hook, project: &Project) -> Option<HookSpec> {
             .iter()
             .filter_map(|(key, value)| Some((key.clone(), value.clone()?)))
             .collect(),
+        inside: hook.working_dir.clone(),
+        user: hook.user.clone(),
+        privileged: hook.privileged,
     })
 }
 
@@ -299,8 +328,9 @@ pub(crate) fn swap(
     choice: &Choice,
     choices: &HashMap<String, Choice>,
     addresses: &Addresses,
+    has_edges: bool,
 ) -> Swap {
-    if *choice != Choice::Process {
+    if !matches!(choice, Choice::Process | Choice::Container) {
         return Swap::Restart;
     }
     match service.x_devctl.swap {
@@ -308,14 +338,16 @@ pub(crate) fn swap(
         Some(devctl_compose::model::Swap::Restart) => return Swap::Restart,
         None => {}
     }
-    let has_ports = service
-        .x_devctl
-        .native
-        .as_ref()
-        .is_some_and(|native| !native.ports.is_empty());
-    let calls_a_broker = references(addresses, service).iter().any(|(provider, port)| {
-        *port == Some(start::AMQP_PORT) || matches!(choices.get(provider), Some(Choice::RabbitMq { .. }))
-    });
+    if *choice == Choice::Container && (!has_edges || container::stands_alone(service)) {
+        return Swap::Restart;
+    }
+    let native = service.x_devctl.native.as_ref();
+    let has_ports = *choice == Choice::Container || native.is_some_and(|native| !native.ports.is_empty());
+    let calls_a_broker = references(addresses, service, *choice == Choice::Container)
+        .iter()
+        .any(|(provider, port)| {
+            *port == Some(start::AMQP_PORT) || matches!(choices.get(provider), Some(Choice::RabbitMq { .. }))
+        });
     match has_ports && !calls_a_broker && service.container_name.is_none() {
         true => Swap::Overlap,
         false => Swap::Restart,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use devctl_compose::model::{MountKind, Service};
 use devctl_core::NodeId;
+use devctl_drivers::dirs::Dirs;
 use devctl_drivers::server::Requirement;
 use indexmap::IndexMap;
 
@@ -32,7 +33,7 @@ pub(super) fn postgres(
         env: files_here(env, &binds),
         init,
         command: service.command.clone().unwrap_or_default(),
-        data: data(ground, service, id, POSTGRES_DATA),
+        data: data(ground.dirs, service, id, POSTGRES_DATA),
     }
 }
 
@@ -50,13 +51,13 @@ pub(super) fn rabbitmq(
         management,
         env: files_here(env, &binds),
         mounts: binds,
-        data: data(ground, service, id, RABBITMQ_DATA),
+        data: data(ground.dirs, service, id, RABBITMQ_DATA),
     }
 }
 
 /// Where the data lives: with the named volume (or bind mount) that holds it, so that it is the same for every node that mounts it and
 /// outlives `down`; otherwise with the node.
-fn data(ground: &Ground<'_>, service: &Service, id: &NodeId, place: &str) -> DataPlace {
+fn data(dirs: &Dirs, service: &Service, id: &NodeId, place: &str) -> DataPlace {
     let mount = service
         .volumes
         .iter()
@@ -74,14 +75,22 @@ fn data(ground: &Ground<'_>, service: &Service, id: &NodeId, place: &str) -> Dat
     };
     match named {
         Some(volume) => DataPlace {
-            dir: ground.dirs.data.join("volumes").join(format!("{volume}{suffix}")),
+            dir: dirs.data.join("volumes").join(format!("{volume}{suffix}")),
             ephemeral: false,
         },
         None => DataPlace {
-            dir: ground.dirs.node_data(&id.to_string()),
+            dir: dirs.node_data(&id.to_string()),
             ephemeral: true,
         },
     }
+}
+
+/// Whether the machine's own server has data of this service already: then `auto` goes on with it.
+pub(crate) fn has_data(dirs: &Dirs, service: &Service) -> bool {
+    let id = NodeId::new(&service.name, 1);
+    [POSTGRES_DATA, RABBITMQ_DATA]
+        .into_iter()
+        .any(|place| data(dirs, service, &id, place).dir.exists())
 }
 
 /// `POSTGRES_PASSWORD_FILE=/run/secrets/x` names a file of the container; here it is the mounted one.

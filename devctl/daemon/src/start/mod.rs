@@ -1,5 +1,7 @@
 //! Brings one run up: each kind of node in a file of its own.
 
+mod container;
+mod container_probe;
 mod postgres;
 mod process;
 mod rabbitmq;
@@ -24,12 +26,22 @@ use crate::spec::{DataPlace, NodeSpec, What};
 /// Where runs listen.
 pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+/// Which start of a node it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    /// The run's number.
+    pub(crate) number: u64,
+    /// Not 0: beside another run of the node.
+    pub(crate) place: u8,
+    /// A container that is as the files say is made anew all the same.
+    pub(crate) fresh: bool,
+}
+
 /// Starts a run. Nothing is left of one that fails, or whose future is dropped.
 pub(crate) async fn start(
     means: &Means,
     spec: &std::sync::Arc<NodeSpec>,
-    run: u64,
-    place: u8,
+    run: Run,
     log: &RunLog,
 ) -> Result<(Live, Started), Failure> {
     let began = Instant::now();
@@ -37,9 +49,10 @@ pub(crate) async fn start(
         log.line(Stream::Devctl, note.as_bytes());
     }
     let (live, mut started) = match &spec.what {
-        What::Process(plan) => process::start(means, spec, plan, (run, place), log)?,
+        What::Process(plan) => process::start(means, spec, plan, (run.number, run.place), log)?,
         What::Postgres(plan) => postgres::start(means, spec, plan, log).await?,
         What::RabbitMq(plan) => rabbitmq::start(means, spec, plan, log).await?,
+        What::Container(plan) => Box::pin(container::start(means, spec, plan, run, log)).await?,
         What::Stub => (word(spec, HashMap::new()), Started::default()),
         What::External(ports) => (
             word(spec, ports.iter().map(|(port, at)| (*port, *at)).collect()),
@@ -53,8 +66,10 @@ pub(crate) async fn start(
             });
         }
     };
-    started.pid = live.handle.id().and_then(|id| u32::try_from(id.pid).ok());
-    if started.data.is_some() {
+    if let Some(id) = live.handle.id() {
+        started.pid = u32::try_from(id.pid).ok();
+    }
+    if started.data.is_some() && !matches!(spec.what, What::Container(_)) {
         // What a server does before its first process is its own work: `initdb`, templates, init scripts.
         started.prepared = began.elapsed();
     }
@@ -66,6 +81,7 @@ fn word(spec: &std::sync::Arc<NodeSpec>, ports: HashMap<u16, SocketAddr>) -> Liv
         spec: spec.clone(),
         handle: Handle::Word(CancellationToken::new()),
         ports,
+        ip: None,
         probe: Probe::Started,
         place: 0,
         context: None,

@@ -11,6 +11,7 @@ use devctl_drivers::probe::Probe;
 use devctl_drivers::process;
 
 use super::LOOPBACK;
+use crate::hooks::Place;
 use crate::live::{Handle, Live};
 use crate::perform::Means;
 use crate::spec::{NodeSpec, PostgresPlan};
@@ -48,9 +49,10 @@ pub(super) async fn start(
         spec: spec.clone(),
         handle: Handle::Postgres(server),
         ports: HashMap::from([(PORT, listen)]),
+        ip: None,
         probe: Probe::Postgres(prepared.login),
         place: 0,
-        context: Some(prepared.process),
+        context: Some(Place::Host(prepared.process)),
     };
     let started = Started {
         data: super::data_identity(&plan.data, prepared.first_start),

@@ -10,6 +10,7 @@ use devctl_drivers::probe::Probe;
 use devctl_drivers::process::{self, ProcessSpec, RUN_VARIABLE, Stdin};
 
 use super::LOOPBACK;
+use crate::hooks::Place;
 use crate::live::{Handle, Live};
 use crate::perform::Means;
 use crate::spec::{NodeSpec, ProcessPlan, Ready};
@@ -56,9 +57,10 @@ pub(super) fn start(
         spec: spec.clone(),
         handle: Handle::Process(started),
         ports,
+        ip: None,
         probe,
         place,
-        context: Some(process),
+        context: Some(Place::Host(process)),
     };
     Ok((live, Started::default()))
 }

@@ -10,6 +10,7 @@ use devctl_drivers::probe::Probe;
 use devctl_drivers::rabbitmq::{self, RabbitError, RabbitSpec};
 
 use super::LOOPBACK;
+use crate::hooks::Place;
 use crate::live::{Handle, Live};
 use crate::perform::Means;
 use crate::spec::{NodeSpec, RabbitPlan};
@@ -55,9 +56,10 @@ pub(super) async fn start(
         spec: spec.clone(),
         handle: Handle::RabbitMq(running),
         ports,
+        ip: None,
         probe: Probe::Amqp(prepared.login),
         place: 0,
-        context: Some(prepared.process),
+        context: Some(Place::Host(prepared.process)),
     };
     let started = Started {
         data,

@@ -42,6 +42,14 @@ pub struct EngineFacts {
     pub remote: bool,
 }
 
+impl PartialEq for Engine {
+    fn eq(&self, other: &Self) -> bool {
+        self.endpoint == other.endpoint && self.facts == other.facts
+    }
+}
+
+impl Eq for Engine {}
+
 impl Engine {
     /// Connects to the engine that this environment names; every address that was tried is in the error.
     ///

@@ -43,10 +43,25 @@ pub enum Probe {
     },
     /// A command ends with status 0.
     Command(Box<ProcessSpec>),
+    /// A command inside of a container ends with status 0.
+    Inside(Box<Inside>),
+    /// All of these, one after the other.
+    All(Vec<Probe>),
     /// Log in and `SELECT 1`.
     Postgres(PostgresLogin),
     /// Open an AMQP 0-9-1 connection on a virtual host.
     Amqp(AmqpLogin),
+}
+
+/// A command inside of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inside {
+    /// Where the container is.
+    pub engine: crate::docker::Engine,
+    /// Its id.
+    pub container: String,
+    /// What is run.
+    pub command: crate::docker::ExecSpec,
 }
 
 /// How to log in to PostgreSQL.
@@ -104,6 +119,22 @@ impl Probe {
         let told = match self {
             // It bounds itself, so that what the command printed until then is kept.
             Self::Command(spec) => command(spec, timeout).await,
+            Self::Inside(inside) => inside.test(timeout).await,
+            Self::All(all) => {
+                let mut told = Ok(String::new());
+                for one in all {
+                    let result = Box::pin(one.test(timeout.saturating_sub(began.elapsed()))).await;
+                    told = if result.ok {
+                        Ok(result.output)
+                    } else {
+                        Err(result.output)
+                    };
+                    if told.is_err() {
+                        break;
+                    }
+                }
+                told
+            }
             _ => match tokio::time::timeout(timeout, self.handshake()).await {
                 Ok(told) => told,
                 Err(_) => Err(format!("no answer within {timeout:?}")),
@@ -127,8 +158,27 @@ impl Probe {
             Self::Http { addr, path, host } => http::get(*addr, path, host.as_deref()).await,
             Self::Grpc { addr, service } => grpc::check(*addr, service).await,
             Self::Command(spec) => command(spec, Duration::MAX).await,
+            Self::Inside(_) | Self::All(_) => Err("it bounds itself".into()),
             Self::Postgres(login) => postgres::select_one(login).await,
             Self::Amqp(login) => amqp::open(login).await,
+        }
+    }
+}
+
+impl Inside {
+    async fn test(&self, timeout: Duration) -> Result<String, String> {
+        let outcome = self
+            .engine
+            .exec(&self.container, &self.command, Some(timeout), |_| {})
+            .await
+            .map_err(|error| format!("failed to {error}"))?;
+        let output = outcome.output.trim_end();
+        match outcome.code {
+            Some(0) => Ok(output.to_owned()),
+            Some(code) => Err(format!("{output}\nexited with {code}").trim_start().to_owned()),
+            None => Err(format!("{output}\ntook longer than {timeout:?}")
+                .trim_start()
+                .to_owned()),
         }
     }
 }

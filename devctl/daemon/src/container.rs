@@ -1,0 +1,125 @@
+//! A container that runs: its end, as the engine's events tell it, and what is done to it.
+
+use std::time::Duration;
+
+use devctl_core::engine::Exit;
+use devctl_drivers::docker::{Engine, EngineEvent, Events, Seen};
+use devctl_drivers::log::RunLog;
+use jiff::Timestamp;
+use nix::sys::signal::Signal;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+
+/// After a container's end its last lines are waited for, at most so long.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// A container that runs. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Container {
+    pub(crate) engine: Engine,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    events: Events,
+    /// Since when: another time means that somebody started it again.
+    started: Option<Timestamp>,
+    /// Its log has been read to the end.
+    logged: watch::Receiver<bool>,
+}
+
+impl Container {
+    /// Takes a running container over: its log is followed from `since` on.
+    pub(crate) fn take(engine: &Engine, events: &Events, seen: &Seen, since: Timestamp, log: &RunLog) -> Self {
+        let (done, logged) = watch::channel(false);
+        let (followed, id, log) = (engine.clone(), seen.id.clone(), log.clone());
+        tokio::spawn(async move {
+            devctl_drivers::docker::logs::follow(&followed, &id, since, &log).await;
+            let _nobody = done.send(true);
+        });
+        Self {
+            engine: engine.clone(),
+            id: seen.id.clone(),
+            name: seen.name.clone(),
+            events: events.clone(),
+            started: seen.started,
+            logged,
+        }
+    }
+
+    /// Waits for its end. An engine that goes away is waited for: what has become of the container is only known then.
+    pub(crate) async fn wait(&self) -> Exit {
+        let exit = self.ended().await;
+        let mut logged = self.logged.clone();
+        let _late = tokio::time::timeout(LAST_LINES, logged.wait_for(|done| *done)).await;
+        exit
+    }
+
+    async fn ended(&self) -> Exit {
+        let mut events = self.events.subscribe();
+        let mut lost = false;
+        let mut look = true;
+        loop {
+            if look && let Ok(seen) = self.engine.look(&self.id).await {
+                let Some(seen) = seen else { return Exit::Unknown };
+                let same = seen.started == self.started;
+                if !seen.running || !same {
+                    return match (lost, same) {
+                        (true, _) => Exit::WithEngine,
+                        (false, true) => Exit::Code(seen.exit_code),
+                        (false, false) => Exit::Unknown,
+                    };
+                }
+                lost = false;
+            }
+            look = false;
+            match events.recv().await {
+                Ok(EngineEvent::Died { id, code }) if id == self.id => {
+                    // An engine that is being stopped ends its containers first.
+                    return match self.engine.answers().await {
+                        true => Exit::Code(code),
+                        false => Exit::WithEngine,
+                    };
+                }
+                Ok(EngineEvent::Destroyed { id }) if id == self.id => look = true,
+                Ok(EngineEvent::Back) => look = true,
+                Ok(EngineEvent::Lost { .. }) => lost = true,
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => look = true,
+                Err(RecvError::Closed) => tokio::time::sleep(Duration::from_secs(1)).await,
+            }
+        }
+    }
+
+    /// Sends its stop signal, and kills it after `grace`.
+    pub(crate) async fn stop(&self, grace: Duration) {
+        let done = match grace.is_zero() {
+            true => self.engine.kill(&self.id, "SIGKILL").await,
+            false => self.engine.stop(&self.id, grace).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(container = self.name, %error, "a container could not be stopped");
+        }
+    }
+
+    /// Removes it where a successor has taken its name: nobody would start it again.
+    pub(crate) async fn remove_if_replaced(&self) {
+        let Ok(Some(seen)) = self.engine.look(&self.id).await else {
+            return;
+        };
+        let short: String = self.id.chars().take(12).collect();
+        if seen.name.starts_with(&format!("{short}_"))
+            && let Err(error) = self.engine.remove(&self.id, true).await
+        {
+            tracing::warn!(container = seen.name, %error, "a container that was replaced could not be removed");
+        }
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let container = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = container.engine.kill(&container.id, signal.as_str()).await {
+                tracing::warn!(container = container.name, %error, "a container could not be signalled");
+            }
+        });
+    }
+}

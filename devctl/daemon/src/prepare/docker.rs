@@ -1,0 +1,121 @@
+//! The engine that the caller means, where any service could run in it, and what it has of the project's images.
+
+use std::collections::{BTreeSet, HashMap};
+
+use devctl_compose::model::{Project, Service};
+use devctl_drivers::docker::{Engine, NetworkSpec, SeenNetwork};
+use devctl_wire::v1;
+use futures::future::join_all;
+use indexmap::IndexMap;
+
+use super::project;
+use crate::engines::Engines;
+use crate::specify::{self, Choice, Docker};
+
+/// Looks for an engine if a service could need one. One that is asked for and does not answer is an error before anything is touched.
+pub(super) async fn look(
+    engines: &Engines,
+    project: &Project,
+    runtime_of: impl Fn(&Service) -> v1::Runtime,
+    caller: &IndexMap<String, String>,
+) -> Result<Docker, v1::Outcome> {
+    let could = |service: &&Service| {
+        let x = &service.x_devctl;
+        let runtime = runtime_of(service);
+        let native = x.native.as_ref().is_some_and(|native| native.command.is_some());
+        runtime != v1::Runtime::Native
+            && !x.stub
+            && x.external.is_empty()
+            && (runtime == v1::Runtime::Docker || !native)
+            && (service.image.is_some() || service.build.is_some())
+    };
+    let candidates: Vec<&Service> = project.services.values().filter(could).collect();
+    if candidates.is_empty() {
+        return Ok(Docker::default());
+    }
+    let engine = match engines.connect(caller).await {
+        Ok(engine) => engine,
+        Err(error) => {
+            let asked = candidates
+                .iter()
+                .find(|service| runtime_of(service) == v1::Runtime::Docker);
+            if asked.is_some() {
+                let help = error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+                return Err(project::invalid(vec![format!(
+                    "error: `--runtime docker` was asked for, and devctl failed to {error}{help}"
+                )]));
+            }
+            return Ok(Docker {
+                problem: Some((error.to_string(), error.help())),
+                ..Docker::default()
+            });
+        }
+    };
+    let names: BTreeSet<String> = candidates
+        .iter()
+        .map(|service| specify::image(project, service))
+        .collect();
+    let images = join_all(names.iter().map(|name| engine.image(name))).await;
+    let images = names
+        .into_iter()
+        .zip(images)
+        .filter_map(|(name, image)| Some((name, image.ok()??)))
+        .collect();
+    Ok(Docker {
+        engine: Some(engine),
+        problem: None,
+        images,
+    })
+}
+
+/// Networks by name, as they are (made where they are missing, unless only a plan is wanted).
+pub(super) async fn networks(
+    engine: &Engine,
+    project: &Project,
+    choices: &HashMap<String, Choice>,
+    dry_run: bool,
+) -> Result<HashMap<String, SeenNetwork>, v1::Outcome> {
+    let mut wanted: IndexMap<String, NetworkSpec> = IndexMap::new();
+    for service in project.services.values() {
+        if choices.get(&service.name) == Some(&Choice::Container) {
+            let all = specify::networks(project, service);
+            wanted.extend(all.into_iter().map(|network| (network.body.name.clone(), network)));
+        }
+    }
+    let look = |spec: NetworkSpec| async move {
+        match dry_run {
+            true => engine.network(&spec.body.name).await,
+            false => engine.ensure_network(&spec).await.map(|(seen, _)| Some(seen)),
+        }
+    };
+    let seen = join_all(wanted.into_values().map(look)).await;
+    let mut found = HashMap::new();
+    for seen in seen {
+        match seen {
+            Ok(Some(seen)) => drop(found.insert(seen.name.clone(), seen)),
+            Ok(None) => {}
+            Err(error) => {
+                let help = error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+                return Err(project::invalid(vec![format!(
+                    "error: {}{help}",
+                    crate::start::told(&error)
+                )]));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether containers call each other over edges: a file that knows devctl, or whose sources are watched, is held during reloads.
+/// Any other one is left to Docker's own names, as under `docker compose`.
+pub(super) fn has_edges(project: &Project) -> bool {
+    let says = |extensions: &devctl_compose::model::Extensions| extensions.get("x-devctl").is_some();
+    says(&project.extensions)
+        || project.services.values().any(|service| {
+            says(&service.extensions)
+                || service
+                    .develop
+                    .as_ref()
+                    .is_some_and(|develop| !develop.watch.is_empty())
+        })
+}

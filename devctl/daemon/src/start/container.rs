@@ -1,0 +1,303 @@
+//! A container: what it needs is there first, one that is as the files say is started again, another one takes its place.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use devctl_core::engine::{Failure, Started};
+use devctl_drivers::docker::{ContainerSpec, DockerError, Engine, Image, Problem, Seen, api, labels};
+use devctl_drivers::log::{RunLog, Stream};
+use jiff::Timestamp;
+
+use super::Run;
+use super::container_probe::probe;
+use crate::container::Container;
+use crate::hooks::Place;
+use crate::live::{Handle, Live};
+use crate::perform::Means;
+use crate::spec::{ContainerPlan, NodeSpec};
+
+pub(super) async fn start(
+    means: &Means,
+    spec: &Arc<NodeSpec>,
+    plan: &ContainerPlan,
+    run: Run,
+    log: &RunLog,
+) -> Result<(Live, Started), Failure> {
+    loop {
+        let gone = match attempt(means, spec, plan, run, log).await {
+            Err(StartError::Docker(error)) if error.problem == Problem::EngineGone => error,
+            done => return done.map_err(|error| error.failure(&plan.spec.name)),
+        };
+        // An engine that is away is waited for: whoever looks is told why by its own notice.
+        log.line(Stream::Devctl, format!("waiting for Docker: {}", gone.said).as_bytes());
+        while !plan.engine.answers().await {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// Why there is no container.
+enum StartError {
+    Docker(DockerError),
+    Other(Failure),
+}
+
+impl From<DockerError> for StartError {
+    fn from(error: DockerError) -> Self {
+        Self::Docker(error)
+    }
+}
+
+impl StartError {
+    fn failure(self, container: &str) -> Failure {
+        match self {
+            Self::Other(failure) => failure,
+            Self::Docker(error) => Failure {
+                help: error.help().map(|help| help.replace("NAME", container)),
+                what: super::told(&error),
+                output: Vec::new(),
+            },
+        }
+    }
+}
+
+async fn attempt(
+    means: &Means,
+    spec: &Arc<NodeSpec>,
+    plan: &ContainerPlan,
+    run: Run,
+    log: &RunLog,
+) -> Result<(Live, Started), StartError> {
+    let engine = &plan.engine;
+    // Subscribed first: an end that comes at once is not missed.
+    let events = means.engines.events(engine, &plan.project);
+    if let Some(path) = plan.missing_binds.iter().find(|path| !path.exists()) {
+        return Err(StartError::Other(Failure {
+            what: format!("failed to mount `{}`: there is no such path", path.display()),
+            help: Some("make it, or write `bind: {create_host_path: true}`".to_owned()),
+            output: Vec::new(),
+        }));
+    }
+    for network in &plan.networks {
+        let (_, differs) = engine.ensure_network(network).await?;
+        if let Some(differs) = differs {
+            let text = format!(
+                "network `{}` is not as the files say: `devctl down` removes it, and `up` makes it anew",
+                differs.name
+            );
+            log.line(Stream::Devctl, text.as_bytes());
+        }
+    }
+    let mut data = Vec::new();
+    for volume in &plan.volumes {
+        data.push(engine.ensure_volume(volume).await?);
+    }
+    let image = image(plan).await?;
+    let (id, since) = container(plan, &image, run, log).await?;
+    let seen = match began(engine, &id).await {
+        Ok(seen) => seen,
+        Err(error) => {
+            let error = named(engine, error).await;
+            let _left = engine.remove(&id, true).await;
+            return Err(error.into());
+        }
+    };
+    let container = Container::take(engine, &events, &seen, since, log);
+    let (ip, ports) = addresses(plan, &seen).await?;
+    data.extend(seen.volumes.values().filter(|name| name.len() == 64).cloned());
+    let live = Live {
+        spec: spec.clone(),
+        handle: Handle::Container(container),
+        probe: probe(plan, &image, &seen, ip),
+        ports,
+        ip,
+        place: run.place,
+        context: Some(Place::Container(engine.clone(), id)),
+    };
+    let started = Started {
+        data: (!data.is_empty()).then(|| data.join(" ")),
+        pid: seen.pid.filter(|_| !engine.facts().far),
+        ..Started::default()
+    };
+    Ok((live, started))
+}
+
+/// The image, which must be there.
+async fn image(plan: &ContainerPlan) -> Result<Image, StartError> {
+    let name = &plan.image.name;
+    match plan.engine.image(name).await {
+        Ok(Some(image)) => Ok(image),
+        Ok(None) => Err(StartError::Other(Failure {
+            what: format!("there is no image `{name}`"),
+            help: Some("pull it (`devctl pull`), build it (`devctl build`), or correct its name".to_owned()),
+            output: Vec::new(),
+        })),
+        Err(error) => Err(StartError::Other(Failure::new(super::told(&error)))),
+    }
+}
+
+/// The container of the node: the one that is there, where it is as the files say; otherwise a new one, which gets the anonymous
+/// volumes of the one before (as with `docker compose`). Tells since when its log is of interest.
+async fn container(
+    plan: &ContainerPlan,
+    image: &Image,
+    run: Run,
+    log: &RunLog,
+) -> Result<(String, Timestamp), StartError> {
+    let engine = &plan.engine;
+    let mut wanted = plan.spec.clone();
+    put_labels(&mut wanted, plan, image);
+    let there = engine.look(&wanted.name).await?;
+    if let Some(seen) = &there {
+        let same = |label: &str| seen.label(label) == wanted_label(&wanted, label);
+        if ![labels::PROJECT, labels::SERVICE].into_iter().all(same) {
+            return Err(foreign(seen));
+        }
+        let as_wanted = !run.fresh && seen.image == image.id && [labels::HASH, labels::TOLD].into_iter().all(same);
+        match (run.place, as_wanted) {
+            (0, true) if seen.running => {
+                log.line(Stream::Devctl, b"it runs already");
+                return Ok((seen.id.clone(), Timestamp::UNIX_EPOCH));
+            }
+            (0, true) => return Ok((seen.id.clone(), seen.finished.unwrap_or(Timestamp::UNIX_EPOCH))),
+            (0, false) => {
+                keep_anonymous_volumes(&mut wanted, seen);
+                engine.remove(&seen.id, false).await?;
+            }
+            (_, _) => {
+                // Beside the run that serves: that one's container makes room for the name.
+                let short: String = seen.id.chars().take(12).collect();
+                engine.rename(&seen.id, &format!("{short}_{}", wanted.name)).await?;
+            }
+        }
+    }
+    let (id, warnings) = match engine.create(&wanted).await {
+        Err(error) => return Err(named(engine, error).await.into()),
+        Ok(made) => made,
+    };
+    for warning in warnings {
+        log.line(Stream::Devctl, warning.as_bytes());
+    }
+    Ok((id, Timestamp::UNIX_EPOCH))
+}
+
+fn put_labels(wanted: &mut ContainerSpec, plan: &ContainerPlan, image: &Image) {
+    let all = wanted.body.labels.get_or_insert_with(HashMap::new);
+    all.insert(labels::IMAGE.to_owned(), image.id.clone());
+    all.insert(labels::TOLD.to_owned(), plan.told.clone());
+}
+
+fn wanted_label<'a>(wanted: &'a ContainerSpec, label: &str) -> Option<&'a str> {
+    wanted.body.labels.as_ref()?.get(label).map(String::as_str)
+}
+
+fn foreign(seen: &Seen) -> StartError {
+    let whose = match (seen.label(labels::PROJECT), seen.label(labels::SERVICE)) {
+        (Some(project), Some(service)) => format!("service `{service}` of project `{project}`"),
+        _ => "a container of nobody's project".to_owned(),
+    };
+    StartError::Other(Failure {
+        what: format!("the container name `{}` is taken by {whose}", seen.name),
+        help: Some(format!(
+            "`docker rm -f {}` removes that one; or give the service another `container_name`",
+            seen.name
+        )),
+        output: Vec::new(),
+    })
+}
+
+/// Anonymous volumes are named by 64 digits, and mounted where the new container wants one that nothing else names.
+fn keep_anonymous_volumes(wanted: &mut ContainerSpec, before: &Seen) {
+    let Some(host) = &mut wanted.body.host_config else {
+        return;
+    };
+    let bound: Vec<String> = host
+        .binds
+        .iter()
+        .flatten()
+        .filter_map(|bind| bind.split(':').nth(1).map(str::to_owned))
+        .collect();
+    for (target, name) in before.volumes.iter().filter(|(_, name)| name.len() == 64) {
+        let mounts = host.mounts.get_or_insert_with(Vec::new);
+        match mounts.iter_mut().find(|mount| mount.target.as_ref() == Some(target)) {
+            Some(mount) if mount.source.is_none() => mount.source = Some(name.clone()),
+            Some(_) => {}
+            None if bound.contains(target) => {}
+            None => mounts.push(api::Mount {
+                typ: Some(api::MountType::VOLUME),
+                source: Some(name.clone()),
+                target: Some(target.clone()),
+                ..api::Mount::default()
+            }),
+        }
+    }
+}
+
+/// Starts it, and looks what came of that.
+async fn began(engine: &Engine, id: &str) -> Result<Seen, DockerError> {
+    engine.start(id).await?;
+    match engine.look(id).await? {
+        Some(seen) => Ok(seen),
+        None => Err(DockerError {
+            doing: "start its container".to_owned(),
+            said: "it was removed meanwhile".to_owned(),
+            problem: Problem::NotThere,
+        }),
+    }
+}
+
+/// Names the container that has a port.
+async fn named(engine: &Engine, mut error: DockerError) -> DockerError {
+    if error.problem != Problem::PortTaken {
+        return error;
+    }
+    let digits = error
+        .said
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|word| word.parse::<u16>().ok());
+    for port in digits.filter(|port| *port > 1) {
+        if let Ok(found) = engine.publishers(port).await
+            && let Some(holder) = found.first()
+        {
+            error.said = format!("port {port} is taken by container `{}`", holder.name);
+            break;
+        }
+    }
+    error
+}
+
+/// Where its ports answer: at its own address, or, where this host cannot reach that, at a loopback port that leads there.
+async fn addresses(
+    plan: &ContainerPlan,
+    seen: &Seen,
+) -> Result<(Option<IpAddr>, HashMap<u16, SocketAddr>), StartError> {
+    if seen.network_mode == "host" {
+        return Ok((Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), HashMap::new()));
+    }
+    if let Some(other) = seen.network_mode.strip_prefix("container:") {
+        let other = plan.engine.look(other).await?;
+        return Ok(other.map(|other| reachable(plan, &other)).unwrap_or_default());
+    }
+    Ok(reachable(plan, seen))
+}
+
+fn reachable(plan: &ContainerPlan, seen: &Seen) -> (Option<IpAddr>, HashMap<u16, SocketAddr>) {
+    if plan.engine.facts().far {
+        return (None, seen.published.clone());
+    }
+    let first = plan
+        .spec
+        .networks
+        .iter()
+        .find_map(|network| seen.addresses.get(&network.network));
+    let ip = first
+        .or_else(|| seen.addresses.values().next())
+        .copied()
+        .map(IpAddr::V4);
+    let ports = plan
+        .ports
+        .iter()
+        .filter_map(|port| Some((*port, SocketAddr::new(ip?, *port))));
+    (ip, ports.collect())
+}
