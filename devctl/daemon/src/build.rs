@@ -4,18 +4,24 @@ use std::path::Path;
 
 use devctl_core::engine::{Built, Failure};
 use devctl_core::plan::ContentHash;
+use devctl_drivers::docker::build::Build;
 use devctl_drivers::exec::{self, Keep};
 use devctl_drivers::log::{RunLog, Stream};
 use devctl_drivers::process::{ProcessSpec, Stdin};
 use sha2::{Digest, Sha256};
 
-use crate::spec::NodeSpec;
+use crate::spec::{ContainerPlan, NodeSpec, What};
 
 /// Lines of a failed build's output that are shown.
 const SHOWN: usize = 40;
 
 /// Runs the build and digests its product. Dropping the future ends the build.
 pub(crate) async fn build(spec: &NodeSpec, log: &RunLog) -> Result<Built, Failure> {
+    if let What::Container(plan) = &spec.what
+        && let Some(build) = &plan.image.build
+    {
+        return image(plan, build, log).await;
+    }
     let Some(build) = &spec.build else {
         return Ok(Built::default());
     };
@@ -72,6 +78,29 @@ pub(crate) async fn build(spec: &NodeSpec, log: &RunLog) -> Result<Built, Failur
     Ok(Built {
         artefact: digested.ok().flatten(),
     })
+}
+
+/// Builds a container's image.
+async fn image(plan: &ContainerPlan, build: &Build, log: &RunLog) -> Result<Built, Failure> {
+    log.line(Stream::Devctl, format!("build: image `{}`", build.image).as_bytes());
+    let mut last: Vec<String> = Vec::new();
+    let mut on_line = |line: &str| {
+        log.line(Stream::Stdout, line.as_bytes());
+        last.push(line.to_owned());
+        if last.len() > 2 * SHOWN {
+            last.drain(..SHOWN);
+        }
+    };
+    match build.run(&plan.engine, &plan.image.env, &mut on_line).await {
+        Ok(image) => Ok(Built {
+            artefact: Some(ContentHash(image.id)),
+        }),
+        Err(error) => Err(Failure {
+            what: crate::start::told(&error),
+            help: error.help(),
+            output: last[last.len().saturating_sub(SHOWN)..].to_vec(),
+        }),
+    }
 }
 
 /// A digest of a file's content. None where it cannot be read: then it counts as new.

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use devctl_compose::model::PullPolicy;
 use devctl_core::NodeId;
 use devctl_core::plan::ContentHash;
+use devctl_drivers::docker::build::Build;
+use devctl_drivers::docker::pull::PullPolicy;
 use devctl_drivers::docker::{ContainerSpec, Engine, NetworkSpec, VolumeSpec};
 use devctl_drivers::server::{Requirement, Server};
 use indexmap::IndexMap;
@@ -41,6 +42,16 @@ pub(crate) struct NodeSpec {
     pub(crate) secrets: Vec<String>,
     /// What is done otherwise than the file says, to be told once.
     pub(crate) notes: Vec<String>,
+}
+
+impl NodeSpec {
+    /// How its container's image is built, where the file says so.
+    pub(crate) fn image_build(&self) -> Option<&Build> {
+        match &self.what {
+            What::Container(plan) => plan.image.build.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// How a node runs.
@@ -117,13 +128,15 @@ pub(crate) struct ContainerPlan {
 }
 
 /// Where a container's image comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ImageSpec {
     pub(crate) name: String,
     pub(crate) policy: PullPolicy,
-    /// The file says how to build it.
-    pub(crate) builds: bool,
     pub(crate) platform: Option<String>,
+    /// The caller's environment: logins, and the helpers that know them.
+    pub(crate) env: Arc<IndexMap<String, String>>,
+    /// How it is built, where the file says so.
+    pub(crate) build: Option<Box<Build>>,
 }
 
 /// How a container is known to be ready.

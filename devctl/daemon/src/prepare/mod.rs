@@ -102,7 +102,7 @@ impl Preparer {
         .await?;
 
         words_of_a_shell(&project, &mut remarks);
-        let plan = plan(&project, &choices, &addresses, &docker)?;
+        let plan = plan(&project, &choices, &addresses, &docker, request.build)?;
         let specs = self.specs(&project, &plan, &choices, &addresses, &caller, &docker);
         let stubs = contract_stubs(
             &project,
@@ -227,6 +227,7 @@ fn plan(
     choices: &HashMap<String, Choice>,
     addresses: &Addresses,
     docker: &Docker,
+    asked_to_build: bool,
 ) -> Result<Plan, v1::Outcome> {
     let edges = docker::has_edges(project);
     let facts = |service: &Service| {
@@ -243,7 +244,11 @@ fn plan(
             health: (*choice == Choice::Container)
                 .then(|| specify::image_health(project, service, docker))
                 .flatten(),
-            builds: *choice == Choice::Process && native.is_some_and(|native| native.build.is_some()),
+            builds: match choice {
+                Choice::Process => native.is_some_and(|native| native.build.is_some()),
+                Choice::Container => specify::container_builds(project, service, docker, asked_to_build),
+                _ => false,
+            },
             swap: specify::swap(service, choice, choices, addresses, edges),
             salt: format!("{}\0{}", choice.salt(), specify::mounted(project, service)),
         }
@@ -301,7 +306,7 @@ fn scope(plan: &Plan, request: &v1::UpRequest) -> Vec<NodeId> {
 async fn stamps(specs: &[Arc<NodeSpec>], scope: &[NodeId]) -> Result<HashMap<NodeId, String>, v1::Outcome> {
     let built: Vec<Arc<NodeSpec>> = specs
         .iter()
-        .filter(|spec| spec.build.is_some() && scope.contains(&spec.id))
+        .filter(|spec| (spec.build.is_some() || spec.image_build().is_some()) && scope.contains(&spec.id))
         .cloned()
         .collect();
     blocking(move || {
@@ -309,6 +314,11 @@ async fn stamps(specs: &[Arc<NodeSpec>], scope: &[NodeId]) -> Result<HashMap<Nod
         let mut known: HashMap<String, Option<String>> = HashMap::new();
         let mut stamps = HashMap::new();
         for spec in built {
+            if let Some(build) = spec.image_build() {
+                let stamp = build.stamp().ok().flatten();
+                stamps.extend(stamp.map(|stamp| (spec.id.clone(), stamp)));
+                continue;
+            }
             let Some(build) = &spec.build else { continue };
             let key = format!(
                 "{:?} {:?} {:?} {:?}",

@@ -20,8 +20,8 @@ use indexmap::IndexMap;
 use nix::sys::signal::Signal;
 
 pub(crate) use address::{Addresses, references};
+pub(crate) use container::{builds as container_builds, image_health, is_tested as container_is_tested};
 pub(crate) use container::{image, networks, reachable_network};
-pub(crate) use container::{image_health, is_tested as container_is_tested};
 pub(crate) use process::is_tested;
 pub(crate) use runtime::{Asked, Choice, Docker, Machine, choose};
 pub(crate) use server::has_data;

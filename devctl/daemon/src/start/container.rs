@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use devctl_core::engine::{Failure, Started};
+use devctl_drivers::docker::pull::{self, Pull, PullProgress};
 use devctl_drivers::docker::{ContainerSpec, DockerError, Engine, Image, Problem, Seen, api, labels};
 use devctl_drivers::log::{RunLog, Stream};
 use jiff::Timestamp;
@@ -93,7 +95,8 @@ async fn attempt(
     for volume in &plan.volumes {
         data.push(engine.ensure_volume(volume).await?);
     }
-    let image = image(plan).await?;
+    let began_at = Instant::now();
+    let image = image(plan, log).await?;
     let (id, since) = container(plan, &image, run, log).await?;
     let seen = match began(engine, &id).await {
         Ok(seen) => seen,
@@ -118,23 +121,40 @@ async fn attempt(
     let started = Started {
         data: (!data.is_empty()).then(|| data.join(" ")),
         pid: seen.pid.filter(|_| !engine.facts().far),
+        prepared: began_at.elapsed(),
         ..Started::default()
     };
     Ok((live, started))
 }
 
-/// The image, which must be there.
-async fn image(plan: &ContainerPlan) -> Result<Image, StartError> {
-    let name = &plan.image.name;
-    match plan.engine.image(name).await {
-        Ok(Some(image)) => Ok(image),
-        Ok(None) => Err(StartError::Other(Failure {
-            what: format!("there is no image `{name}`"),
-            help: Some("pull it (`devctl pull`), build it (`devctl build`), or correct its name".to_owned()),
-            output: Vec::new(),
-        })),
-        Err(error) => Err(StartError::Other(Failure::new(super::told(&error)))),
-    }
+/// The image: pulled as its policy says.
+async fn image(plan: &ContainerPlan, log: &RunLog) -> Result<Image, StartError> {
+    let pull = Pull {
+        image: &plan.image.name,
+        platform: plan.image.platform.as_deref(),
+        policy: plan.image.policy,
+        env: &plan.image.env,
+    };
+    let mut before = String::new();
+    let mut on_progress = |progress: PullProgress| {
+        if progress.text != before {
+            log.line(Stream::Devctl, progress.text.as_bytes());
+            before = progress.text;
+        }
+    };
+    pull::ensure(&plan.engine, &pull, &mut on_progress)
+        .await
+        .map_err(|error| {
+            let help = match &plan.image.build {
+                Some(_) => Some("`devctl up --build` builds it".to_owned()),
+                None => error.help(),
+            };
+            StartError::Other(Failure {
+                help,
+                what: format!("failed to {error}"),
+                output: Vec::new(),
+            })
+        })
 }
 
 /// The container of the node: the one that is there, where it is as the files say; otherwise a new one, which gets the anonymous

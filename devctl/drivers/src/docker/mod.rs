@@ -45,6 +45,7 @@ pub use error::{ConnectError, DockerError, Problem, Tried};
 pub use events::{EngineEvent, Events};
 pub use exec::{ExecOutcome, ExecSpec};
 pub use files::FileIn;
+pub use image::{Image, ImageHealth};
 pub use network::{Differs, NetworkSpec, SeenNetwork};
 pub use seen::{Listed, Seen};
 pub use volume::VolumeSpec;

@@ -2,6 +2,7 @@
 //!
 //! What an engine (or devctl) cannot do is gathered by [`unhonoured`], never passed over in silence.
 
+mod build;
 mod files;
 mod identity;
 mod kernel;
@@ -10,9 +11,10 @@ mod networks;
 mod resources;
 mod unhonoured;
 
-use devctl_compose::model::{Project, Service};
+use devctl_compose::model::{Project, PullPolicy as Written, Service};
 use devctl_core::NodeId;
 use devctl_core::plan::{ContentHash, HealthTest};
+use devctl_drivers::docker::pull::PullPolicy;
 use devctl_drivers::docker::{ContainerSpec, Engine, Image, ImageHealth, api};
 use devctl_drivers::server::Server;
 use indexmap::IndexMap;
@@ -93,9 +95,10 @@ pub(super) fn plan(
         volumes,
         image: ImageSpec {
             name: image(project, service),
-            policy: service.pull_policy(),
-            builds: service.build.is_some(),
+            policy: pull_policy(service),
             platform: service.platform.clone(),
+            env: ground.caller.clone(),
+            build: build::build(project, service).map(Box::new),
         },
         told: address::digest(ground.addresses, &service.name, rewrites),
         ports: super::declared_ports(service, &super::Choice::Container),
@@ -111,6 +114,23 @@ pub(crate) fn image(project: &Project, service: &Service) -> String {
         .image
         .clone()
         .unwrap_or_else(|| format!("{}-{}", project.name, service.name))
+}
+
+/// A service that is built is only pulled where its file says so.
+fn pull_policy(service: &Service) -> PullPolicy {
+    match service.pull_policy() {
+        Written::Always => PullPolicy::Always,
+        Written::Never | Written::Build => PullPolicy::Never,
+        Written::Missing if service.build.is_some() => PullPolicy::Never,
+        Written::Missing => PullPolicy::Missing,
+        Written::Refresh(age) => PullPolicy::Older(age),
+    }
+}
+
+/// Whether its image is built before it starts: asked for, or there is none.
+pub(crate) fn builds(project: &Project, service: &Service, docker: &Docker, asked: bool) -> bool {
+    let there = docker.images.contains_key(&image(project, service));
+    service.build.is_some() && (asked || !there || service.pull_policy() == Written::Build)
 }
 
 /// How its health is tested: by the file, by its image, or not at all.

@@ -1,0 +1,66 @@
+//! How a service's image is built: the file's words in the driver's.
+
+use devctl_compose::model::{Project, Service, Ulimit};
+use devctl_drivers::docker::build::{Build, Dockerfile};
+use devctl_drivers::docker::labels;
+
+use super::super::normal;
+
+/// The build of a service's image. None: it has none.
+pub(crate) fn build(project: &Project, service: &Service) -> Option<Build> {
+    let written = service.build.as_ref()?;
+    let context = written.context.clone().unwrap_or_else(|| ".".to_owned());
+    let far = ["://", "git@"].iter().any(|sign| context.contains(sign)) || context.starts_with("github.com/");
+    let here = |path: &str| normal(&project.working_dir.join(path)).display().to_string();
+    let context = if far { context } else { here(&context) };
+    let dockerfile = match (&written.dockerfile_inline, &written.dockerfile) {
+        (Some(text), _) => Dockerfile::Inline(text.clone()),
+        (None, Some(path)) => Dockerfile::File(path.into()),
+        (None, None) => Dockerfile::default(),
+    };
+    // An argument without a value is the caller's.
+    let args = written.args.iter().filter_map(|(name, value)| {
+        let value = value.clone().or_else(|| project.environment.get(name).cloned())?;
+        Some((name.clone(), value))
+    });
+    let mut all = written.labels.clone();
+    all.extend([
+        (labels::PROJECT.to_owned(), project.name.clone()),
+        (labels::SERVICE.to_owned(), service.name.clone()),
+        (labels::VERSION.to_owned(), labels::COMPOSE_VERSION.to_owned()),
+    ]);
+    let secrets = written.secrets.iter().filter_map(|reference| {
+        let key = reference.source.as_ref()?;
+        let file = project.secrets.get(key)?.file.as_ref()?;
+        let id = reference.target.clone().unwrap_or_else(|| key.clone());
+        Some((id, normal(&project.working_dir.join(file))))
+    });
+    let hosts = written.extra_hosts.0.iter();
+    let ulimits = written.ulimits.iter().map(|(name, limit)| match limit {
+        Ulimit::Single(both) => (name.clone(), (*both, *both)),
+        Ulimit::Pair { soft, hard } => (name.clone(), (*soft, *hard)),
+    });
+    Some(Build {
+        context,
+        dockerfile,
+        args: args.collect(),
+        target: written.target.clone(),
+        labels: all,
+        cache_from: written.cache_from.clone(),
+        extra_hosts: hosts
+            .flat_map(|(name, addresses)| addresses.iter().map(move |address| format!("{name}:{address}")))
+            .collect(),
+        network: written.network.clone(),
+        shm_size: u64::try_from(written.shm_size.0).ok().filter(|size| *size > 0),
+        ulimits: ulimits.collect(),
+        no_cache: written.no_cache,
+        pull: written.pull,
+        image: super::image(project, service),
+        tags: written.tags.clone(),
+        platform: service.platform.clone().or_else(|| written.platforms.first().cloned()),
+        secrets: secrets.collect(),
+        additional_contexts: written.additional_contexts.clone(),
+        ssh: written.ssh.0.keys().cloned().collect(),
+        privileged: written.privileged,
+    })
+}
