@@ -195,6 +195,19 @@ impl v1::devctl_server::Devctl for Api {
         Ok(Response::new(v1::ReleaseReply { last }))
     }
 
+    async fn inside(&self, request: Request<v1::InsideRequest>) -> Result<Response<v1::InsideReply>, Status> {
+        let request = request.into_inner();
+        let service = request.service.clone();
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Inside { request, reply })?;
+        let found = answer.await.map_err(|_| ending())?;
+        found.map(Response::new).ok_or_else(|| {
+            Status::not_found(format!(
+                "the running project has no service `{service}`\nhelp: `devctl up {service}` adds it"
+            ))
+        })
+    }
+
     async fn fault(&self, request: Request<v1::FaultRequest>) -> Result<Response<v1::FaultReply>, Status> {
         edges::fault(&self.edges, &request.into_inner()).map(Response::new)
     }

@@ -30,6 +30,11 @@ pub(crate) enum Command {
         request: v1::StatusRequest,
         reply: oneshot::Sender<v1::StatusReply>,
     },
+    /// What it takes to stand where a service stands; None where the project has no such node.
+    Inside {
+        request: v1::InsideRequest,
+        reply: oneshot::Sender<Option<v1::InsideReply>>,
+    },
     /// Answer services from contracts, or let the real ones answer again. The reply is everything that is answered so then.
     Stub {
         services: Vec<String>,

@@ -13,6 +13,8 @@ mod engines;
 mod feed;
 mod files;
 mod hooks;
+pub mod images;
+mod inside;
 mod live;
 mod outcome;
 mod perform;

@@ -220,6 +220,9 @@ impl Loop {
             Command::Status { request, reply } => {
                 let _gone = reply.send(snapshot::status(self, &request));
             }
+            Command::Inside { request, reply } => {
+                let _gone = reply.send(crate::inside::inside(self, &request));
+            }
             Command::Hello { reply } => {
                 let _gone = reply.send(self.attached);
             }

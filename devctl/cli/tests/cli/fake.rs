@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use devctl_wire::v1::devctl_server::{Devctl, DevctlServer};
 use devctl_wire::v1::{
-    ActRequest, DownRequest, EventsRequest, FaultReply, FaultRequest, HelloReply, HelloRequest, ReleaseReply,
-    ReleaseRequest, StatusReply, StatusRequest, StubReply, StubRequest, TrafficRecord, TrafficRequest, UpRequest,
-    Update, update::What,
+    ActRequest, DownRequest, EventsRequest, FaultReply, FaultRequest, HelloReply, HelloRequest, InsideReply,
+    InsideRequest, ReleaseReply, ReleaseRequest, StatusReply, StatusRequest, StubReply, StubRequest, TrafficRecord,
+    TrafficRequest, UpRequest, Update, update::What,
 };
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -52,6 +52,8 @@ pub(crate) struct Script {
     pub(crate) traffic: Vec<TrafficRecord>,
     /// To `Stub`.
     pub(crate) stub: StubReply,
+    /// To `Inside`.
+    pub(crate) inside: InsideReply,
     /// The version that is claimed; empty: the right one.
     pub(crate) version: String,
     /// Others are attached as well.
@@ -254,6 +256,10 @@ impl Devctl for Service {
             let _ = sender.send(Ok(record.clone())).await;
         }
         Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn inside(&self, _: Request<InsideRequest>) -> Result<Response<InsideReply>, Status> {
+        Ok(Response::new(self.script.inside.clone()))
     }
 
     async fn stub(&self, request: Request<StubRequest>) -> Result<Response<StubReply>, Status> {

@@ -52,7 +52,7 @@ pub(super) fn wanted(
     let mut wanted = Wanted::default();
     for consumer in project.services.values() {
         let in_container = match choices.get(&consumer.name) {
-            Some(Choice::Process) => false,
+            Some(Choice::Process | Choice::External(_)) => false,
             Some(Choice::Container) => true,
             _ => continue,
         };

@@ -20,8 +20,9 @@ use indexmap::IndexMap;
 use nix::sys::signal::Signal;
 
 pub(crate) use address::{Addresses, references};
+pub use container::{build_of, image, pull_policy};
 pub(crate) use container::{builds as container_builds, image_health, is_tested as container_is_tested};
-pub(crate) use container::{image, networks, reachable_network};
+pub(crate) use container::{networks, reachable_network};
 pub(crate) use process::is_tested;
 pub(crate) use runtime::{Asked, Choice, Docker, Machine, choose};
 pub(crate) use server::has_data;
@@ -48,7 +49,11 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
     let mut notes = Vec::new();
     let choice = ground.choices.get(&service.name).cloned().unwrap_or(Choice::Stub);
     let mut rewrites = Vec::new();
-    let written = environment(service);
+    let mut written = environment(service);
+    if let (Choice::External(_), Some(native)) = (&choice, &service.x_devctl.native) {
+        // Whoever runs it elsewhere runs it as a process.
+        written.extend(native.env.clone());
+    }
     let environment = address::environment(ground.addresses, &service.name, &written, &mut rewrites);
     let what = match &choice {
         Choice::Process => What::Process(Box::new(process::plan(ground, service, environment, &mut rewrites))),

@@ -6,8 +6,9 @@ use devctl_drivers::docker::labels;
 
 use super::super::normal;
 
-/// The build of a service's image. None: it has none.
-pub(crate) fn build(project: &Project, service: &Service) -> Option<Build> {
+/// How a service's image is built; `None` where the file does not say.
+#[must_use]
+pub fn build_of(project: &Project, service: &Service) -> Option<Build> {
     let written = service.build.as_ref()?;
     let context = written.context.clone().unwrap_or_else(|| ".".to_owned());
     let far = ["://", "git@"].iter().any(|sign| context.contains(sign)) || context.starts_with("github.com/");

@@ -19,6 +19,7 @@ use devctl_drivers::docker::{ContainerSpec, Engine, Image, ImageHealth, api};
 use devctl_drivers::server::Server;
 use indexmap::IndexMap;
 
+pub use build::build_of;
 use identity::container_name;
 pub(crate) use networks::{networks, reachable_network};
 pub(super) use unhonoured::unhonoured;
@@ -98,7 +99,7 @@ pub(super) fn plan(
             policy: pull_policy(service),
             platform: service.platform.clone(),
             env: ground.caller.clone(),
-            build: build::build(project, service).map(Box::new),
+            build: build_of(project, service).map(Box::new),
         },
         told: address::digest(ground.addresses, &service.name, rewrites),
         ports: super::declared_ports(service, &super::Choice::Container),
@@ -108,16 +109,18 @@ pub(super) fn plan(
     }
 }
 
-/// The image's name: as written, or what Compose calls one that is built.
-pub(crate) fn image(project: &Project, service: &Service) -> String {
+/// The name of a service's image: as written, or what Compose calls one that is built.
+#[must_use]
+pub fn image(project: &Project, service: &Service) -> String {
     service
         .image
         .clone()
         .unwrap_or_else(|| format!("{}-{}", project.name, service.name))
 }
 
-/// A service that is built is only pulled where its file says so.
-fn pull_policy(service: &Service) -> PullPolicy {
+/// When a service's image is pulled. One that is built is only pulled where its file says so.
+#[must_use]
+pub fn pull_policy(service: &Service) -> PullPolicy {
     match service.pull_policy() {
         Written::Always => PullPolicy::Always,
         Written::Never | Written::Build => PullPolicy::Never,
