@@ -1,6 +1,6 @@
 //! What the API asks of the loop.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +62,8 @@ pub(crate) struct UpCommand {
     pub(crate) up: Up,
     pub(crate) specs: Vec<Arc<NodeSpec>>,
     pub(crate) project: ProjectFacts,
+    /// Containers that run: whose, and which.
+    pub(crate) containers: HashMap<NodeId, String>,
     pub(crate) edges: Vec<(EdgeId, Result<Edge, String>)>,
     /// Every edge that the files ask for, open already or not.
     pub(crate) wanted_edges: HashSet<EdgeId>,

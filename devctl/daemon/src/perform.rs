@@ -128,6 +128,7 @@ impl Performer {
     pub(crate) fn perform(&mut self, effect: Effect, plan: Option<&ContentHash>, draining: Vec<Draining>) {
         match effect {
             Effect::Start { node, run, hash, fresh } => self.start(&node, run, &hash, fresh),
+            Effect::Adopt { node, run, hash } => self.adopt(&node, run, &hash),
             Effect::Build { node, build } => self.build(&node, build, plan),
             Effect::CancelBuild { build, .. } => {
                 if let Some(token) = self.building.remove(&build) {
@@ -203,6 +204,45 @@ impl Performer {
                     means.send(Event::StartFailed { node, run, failure });
                 }
                 Some(Ok((live, started))) => up(&means, run, live, started, &log).await,
+            }
+        });
+    }
+
+    fn adopt(&mut self, node: &NodeId, run: u64, hash: &ContentHash) {
+        let means = self.means.clone();
+        let node = node.clone();
+        // A run of another configuration is held by the one of now until it is replaced.
+        let spec = self.spec(&node, hash).or_else(|| {
+            let mut of_node = self.specs.iter().filter(|((id, _), _)| *id == node);
+            of_node.next().map(|(_, spec)| spec)
+        });
+        let Some(spec) = spec.cloned() else {
+            let exit = devctl_core::engine::Exit::Unknown;
+            means.send(Event::Exited { node, run, exit });
+            return;
+        };
+        let starting = Starting {
+            node: node.clone(),
+            place: self.free_place(&node),
+            token: CancellationToken::new(),
+        };
+        self.starting.insert(run, starting);
+        self.means.tasks.spawn(async move {
+            let log = means.log(&spec, run);
+            match start::adopt(&means, &spec, run, &log).await {
+                Some((live, started)) => {
+                    let told = Wake::Live {
+                        run,
+                        live: Box::new(live),
+                    };
+                    if means.wake.send(told).is_ok() {
+                        means.send(Event::Started { node, run, started });
+                    }
+                }
+                None => {
+                    let exit = devctl_core::engine::Exit::Unknown;
+                    means.send(Event::Exited { node, run, exit });
+                }
             }
         });
     }

@@ -31,6 +31,15 @@ pub(crate) struct Records {
     pub(crate) builds: BTreeMap<String, BuildRecord>,
     /// Processes of runs, to be ended if daemon and guardian were both killed.
     pub(crate) processes: BTreeSet<ProcessId>,
+    /// By node: its last container, which a later daemon may take over.
+    pub(crate) containers: BTreeMap<String, ContainerRecord>,
+}
+
+/// A container, and the run that it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ContainerRecord {
+    pub(crate) id: String,
+    pub(crate) run: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ use crate::feed::Feed;
 use crate::live::Live;
 use crate::outcome::Waiter;
 use crate::perform::Performer;
-use crate::records::{KNOWN_PROJECT, Records};
+use crate::records::{ContainerRecord, KNOWN_PROJECT, Records};
 use crate::snapshot;
 use crate::watch::{Watch, Watched};
 use crate::wiring::Wiring;
@@ -295,7 +295,14 @@ impl Loop {
         )
     }
 
-    fn up(&mut self, command: UpCommand) {
+    fn up(&mut self, mut command: UpCommand) {
+        for found in &mut command.up.found {
+            let recorded = self.records.containers.get(&found.node.to_string());
+            let container = command.containers.get(&found.node);
+            found.number = recorded
+                .filter(|known| Some(&known.id) == container)
+                .map(|known| known.run);
+        }
         let resolved = |spec: &std::sync::Arc<crate::spec::NodeSpec>| v1::ResolvedNode {
             node: spec.id.to_string(),
             resolved: Some(snapshot::resolve(spec)),
@@ -474,6 +481,15 @@ impl Loop {
     }
 
     fn note_processes(&mut self) {
+        for (run, live) in self.performer.all_live() {
+            if let crate::live::Handle::Container(container) = &live.handle {
+                let known = ContainerRecord {
+                    id: container.id.clone(),
+                    run,
+                };
+                self.records.containers.insert(live.spec.id.to_string(), known);
+            }
+        }
         self.records.processes = self
             .performer
             .all_live()

@@ -35,6 +35,15 @@ pub enum Effect {
         /// Whatever may be there of an earlier run is made anew, as it is: asked for by name.
         fresh: bool,
     },
+    /// Take over a run that goes on from an earlier daemon. Answer: as to `Start`.
+    Adopt {
+        /// Which.
+        node: NodeId,
+        /// The run's number.
+        run: u64,
+        /// The plan that it was started from.
+        hash: ContentHash,
+    },
     /// Test a run's health once. Answer: `Probed`.
     Probe {
         /// Which.

@@ -110,8 +110,21 @@ pub struct Up {
     pub remove_orphans: bool,
     /// Plan and create only.
     pub no_start: bool,
+    /// Runs that go on from an earlier daemon.
+    pub found: Vec<Found>,
     /// The state of each built node's sources. A node without one is built each time it is started.
     pub sources: HashMap<NodeId, String>,
+}
+
+/// A run that goes on though no daemon of now has started it: a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Whose.
+    pub node: NodeId,
+    /// The plan that it was started from, as far as is known.
+    pub hash: ContentHash,
+    /// The number that it had. None: it gets a new one.
+    pub number: Option<u64>,
 }
 
 /// start, stop, restart, kill.

@@ -3,6 +3,7 @@
 //! [`State::step`] is the only way to change it. Whatever it knows can be asked for: [`State::hold`] says why a node
 //! does not run, and the scheduler, `ps`, `why` and the dashboard all ask that same question.
 
+mod adopt;
 mod build;
 mod critical;
 mod effect;
@@ -23,7 +24,7 @@ mod tests;
 
 pub use critical::{CriticalPath, Phase, Step};
 pub use effect::Effect;
-pub use event::{Act, Built, Down, Event, Exit, Failure, Started, Up, Verb};
+pub use event::{Act, Built, Down, Event, Exit, Failure, Found, Started, Up, Verb};
 pub use health::pace;
 pub use hold::Hold;
 pub use node::{Completion, Ended, Health, HealthState, Memory, Node, Run, RunPhase, Wanted};

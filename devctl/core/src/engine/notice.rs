@@ -62,6 +62,8 @@ pub enum NoticeKind {
         /// Why, where it is not simply wanted.
         reason: Option<String>,
     },
+    /// A run goes on from before, and is taken over.
+    Adopting,
     /// A run has been started.
     Started {
         /// Its main process.
@@ -182,6 +184,7 @@ impl NoticeKind {
             Self::Built { .. } => "built",
             Self::BuildFailed { .. } => "build-failed",
             Self::Starting { .. } => "starting",
+            Self::Adopting => "adopting",
             Self::Started { .. } => "started",
             Self::Ready { .. } => "ready",
             Self::Unhealthy { .. } => "unhealthy",
@@ -235,6 +238,7 @@ impl fmt::Display for NoticeKind {
             Self::BuildFailed { failure, serving: true } => {
                 write!(out, "build failed, the run from before still serves: {}", failure.what)
             }
+            Self::Adopting => write!(out, "runs already, and is taken over"),
             Self::Starting { reason: None } => write!(out, "starting"),
             Self::Starting { reason: Some(reason) } => write!(out, "starting: {reason}"),
             Self::Started { pid, version } => {

@@ -14,6 +14,7 @@ impl State {
     /// The plan is compared with what is there; a first start is a comparison with nothing.
     pub(super) fn on_up(&mut self, up: Up, now: Time, out: &mut Vec<Effect>) {
         self.closing = false;
+        self.adopt(&up, now, out);
         let changes = changes(&up, self);
         for (id, plan) in &up.plan.nodes {
             let in_scope = up.scope.contains(id);

@@ -176,7 +176,7 @@ impl State {
     /// A run ended by itself: the restart policy says what follows (Compose specification, `restart`).
     fn after_exit(&mut self, id: &NodeId, exit: Exit, took: std::time::Duration, now: Time, out: &mut Vec<Effect>) {
         let Some(node) = self.nodes.get_mut(id) else { return };
-        if exit == Exit::WithEngine && node.wanted == Wanted::Up {
+        if matches!(exit, Exit::WithEngine | Exit::Unknown) && node.wanted == Wanted::Up {
             // No failure of its own: it is started again as soon as its engine is back, whatever its policy says.
             self.notice(Some(id), NoticeKind::Exited { exit }, now, out);
             return;

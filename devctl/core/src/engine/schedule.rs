@@ -283,7 +283,7 @@ impl State {
     }
 }
 
-fn new_run(node: &Node, number: u64, gate: Gate, now: Time) -> Run {
+pub(super) fn new_run(node: &Node, number: u64, gate: Gate, now: Time) -> Run {
     Run {
         number,
         phase: RunPhase::Starting,

@@ -65,7 +65,12 @@ pub fn changes(up: &Up, state: &State) -> Vec<Change> {
             })
         };
         let Some(node) = state.node(id) else {
-            push(Action::Create, "");
+            match up.found.iter().find(|found| found.node == *id) {
+                Some(found) if found.hash == plan.hash && !up.force_recreate => push(Action::Keep, "it runs already"),
+                Some(_) if up.no_recreate => push(Action::Keep, "it runs already"),
+                Some(_) => push(Action::Recreate, "its configuration has changed"),
+                None => push(Action::Create, ""),
+            }
             continue;
         };
         let wanted_before = node.wanted == Wanted::Up;

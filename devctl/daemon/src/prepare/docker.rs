@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use devctl_compose::model::{Project, Service};
-use devctl_drivers::docker::{Engine, NetworkSpec, SeenNetwork};
+use devctl_drivers::docker::{Engine, Listed, NetworkSpec, SeenNetwork, labels};
 use devctl_wire::v1;
 use futures::future::join_all;
 use indexmap::IndexMap;
@@ -104,6 +104,18 @@ pub(super) async fn networks(
         }
     }
     Ok(found)
+}
+
+/// The project's containers that run, whoever started them.
+pub(super) async fn running(engine: &Engine, project: &Project) -> Vec<Listed> {
+    let found = engine
+        .containers(&[format!("{}={}", labels::PROJECT, project.name)])
+        .await;
+    let mut found = found.unwrap_or_default();
+    found.retain(|container| container.is_running() && !container.is_one_off() && !container.service().is_empty());
+    // Two of one replica: the one that kept the name serves, the other one was on its way out.
+    found.retain(|container| !container.name.contains('_') || container.label(labels::HASH).is_none());
+    found
 }
 
 /// Whether containers call each other over edges: a file that knows devctl, or whose sources are watched, is held during reloads.

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use devctl_compose::model::{Project, Service};
 use devctl_core::NodeId;
-use devctl_core::engine::Up;
-use devctl_core::plan::{self, Direction, Facts, Kind, Plan, Swap};
+use devctl_core::engine::{Found, Up};
+use devctl_core::plan::{self, ContentHash, Direction, Facts, Kind, Plan, Swap};
 use devctl_drivers::dirs::Dirs;
+use devctl_drivers::docker::{Listed, labels};
 use devctl_drivers::lease::Leases;
 use devctl_edge::{EdgeId, Edges, Stub};
 use devctl_wire::v1;
@@ -104,6 +105,10 @@ impl Preparer {
         words_of_a_shell(&project, &mut remarks);
         let plan = plan(&project, &choices, &addresses, &docker, request.build)?;
         let specs = self.specs(&project, &plan, &choices, &addresses, &caller, &docker);
+        let running = match &docker.engine {
+            Some(engine) => docker::running(engine, &project).await,
+            None => Vec::new(),
+        };
         let stubs = contract_stubs(
             &project,
             |provider| choices.get(provider) == Some(&Choice::Stub),
@@ -138,10 +143,15 @@ impl Preparer {
                 no_build: request.no_build,
                 remove_orphans: request.remove_orphans,
                 no_start: request.no_start,
+                found: found(&running, &choices),
                 sources,
             },
             specs,
             project: project_facts,
+            containers: running
+                .into_iter()
+                .map(|container| (NodeId::new(container.service(), container.number()), container.id))
+                .collect(),
             edges: opened,
             wanted_edges,
             stubs,
@@ -198,6 +208,19 @@ fn runtime_of(source: &v1::Source, service: &Service) -> v1::Runtime {
     let own = source.runtimes.get(&service.name).copied();
     own.and_then(|own| v1::Runtime::try_from(own).ok())
         .unwrap_or_else(|| source.runtime())
+}
+
+/// The containers that are taken over: those whose service is to run in one.
+fn found(running: &[Listed], choices: &HashMap<String, Choice>) -> Vec<Found> {
+    running
+        .iter()
+        .filter(|container| choices.get(container.service()) == Some(&Choice::Container))
+        .map(|container| Found {
+            node: NodeId::new(container.service(), container.number()),
+            hash: ContentHash(container.label(labels::HASH).unwrap_or_default().to_owned()),
+            number: None,
+        })
+        .collect()
 }
 
 fn choices(

@@ -8,7 +8,7 @@ use std::time::Instant;
 use devctl_core::engine::{Failure, Started};
 use devctl_drivers::docker::pull::{self, Pull, PullProgress};
 use devctl_drivers::docker::{ContainerSpec, DockerError, Engine, Image, Problem, Seen, api, labels};
-use devctl_drivers::log::{RunLog, Stream};
+use devctl_drivers::log::{Query, RunLog, Stream};
 use jiff::Timestamp;
 
 use super::Run;
@@ -98,6 +98,7 @@ async fn attempt(
     let began_at = Instant::now();
     let image = image(plan, log).await?;
     let (id, since) = container(plan, &image, run, log).await?;
+    let prepared = began_at.elapsed();
     let seen = match began(engine, &id).await {
         Ok(seen) => seen,
         Err(error) => {
@@ -108,23 +109,72 @@ async fn attempt(
     };
     let container = Container::take(engine, &events, &seen, since, log);
     let (ip, ports) = addresses(plan, &seen).await?;
+    let (live, started) = live(spec, plan, &image, &seen, container, (ip, ports), data, run.place);
+    let started = Started { prepared, ..started };
+    Ok((live, started))
+}
+
+/// Takes over a container that runs already. Its log goes on where the earlier daemon's ended.
+pub(super) async fn adopt(
+    means: &Means,
+    spec: &Arc<NodeSpec>,
+    plan: &ContainerPlan,
+    run: u64,
+    log: &RunLog,
+) -> Option<(Live, Started)> {
+    let engine = &plan.engine;
+    let events = means.engines.events(engine, &plan.project);
+    let seen = engine
+        .look(&plan.spec.name)
+        .await
+        .ok()
+        .flatten()
+        .filter(|seen| seen.running)?;
+    let image = engine.image(&seen.image).await.ok().flatten().unwrap_or_default();
+    let before = Query {
+        nodes: vec![spec.id.to_string()],
+        run: Some(run),
+        tail: Some(1),
+        streams: vec![Stream::Stdout, Stream::Stderr],
+        ..Query::default()
+    };
+    let last = means.logs.read(&before).next().await.map(|record| record.time);
+    let container = Container::take(engine, &events, &seen, last.unwrap_or(Timestamp::UNIX_EPOCH), log);
+    let (ip, ports) = addresses(plan, &seen).await.ok()?;
+    let mut data = Vec::new();
+    for volume in &plan.volumes {
+        data.extend(engine.volume(volume.name()).await.ok().flatten());
+    }
+    Some(live(spec, plan, &image, &seen, container, (ip, ports), data, 0))
+}
+
+#[expect(clippy::too_many_arguments, reason = "what a start and an adoption know alike")]
+fn live(
+    spec: &Arc<NodeSpec>,
+    plan: &ContainerPlan,
+    image: &Image,
+    seen: &Seen,
+    container: Container,
+    (ip, ports): (Option<IpAddr>, HashMap<u16, SocketAddr>),
+    mut data: Vec<String>,
+    place: u8,
+) -> (Live, Started) {
     data.extend(seen.volumes.values().filter(|name| name.len() == 64).cloned());
     let live = Live {
         spec: spec.clone(),
         handle: Handle::Container(container),
-        probe: probe(plan, &image, &seen, ip),
+        probe: probe(plan, image, seen, ip),
         ports,
         ip,
-        place: run.place,
-        context: Some(Place::Container(engine.clone(), id)),
+        place,
+        context: Some(Place::Container(plan.engine.clone(), seen.id.clone())),
     };
     let started = Started {
         data: (!data.is_empty()).then(|| data.join(" ")),
-        pid: seen.pid.filter(|_| !engine.facts().far),
-        prepared: began_at.elapsed(),
+        pid: seen.pid.filter(|_| !plan.engine.facts().far),
         ..Started::default()
     };
-    Ok((live, started))
+    (live, started)
 }
 
 /// The image: pulled as its policy says.

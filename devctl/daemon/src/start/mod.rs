@@ -37,6 +37,19 @@ pub(crate) struct Run {
     pub(crate) fresh: bool,
 }
 
+/// Takes over a run that an earlier daemon had started. None: it has gone meanwhile.
+pub(crate) async fn adopt(
+    means: &Means,
+    spec: &std::sync::Arc<NodeSpec>,
+    run: u64,
+    log: &RunLog,
+) -> Option<(Live, Started)> {
+    match &spec.what {
+        What::Container(plan) => Box::pin(container::adopt(means, spec, plan, run, log)).await,
+        _ => None,
+    }
+}
+
 /// Starts a run. Nothing is left of one that fails, or whose future is dropped.
 pub(crate) async fn start(
     means: &Means,

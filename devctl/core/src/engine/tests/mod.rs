@@ -1,5 +1,6 @@
 //! Scripted stories: what happens on the left, what the engine wants done about it below.
 
+mod adopting;
 mod builds;
 mod health;
 mod jobs;
@@ -110,6 +111,7 @@ impl Story {
                 },
                 Effect::Build { node, build } => format!("  build {node} #{build}"),
                 Effect::CancelBuild { node, build } => format!("  cancel build {node} #{build}"),
+                Effect::Adopt { node, run, .. } => format!("  adopt {node} #{run}"),
                 Effect::Start { node, run, .. } => format!("  start {node} #{run}"),
                 Effect::Probe { node, run, .. } => format!("  probe {node} #{run}"),
                 Effect::Stop {
