@@ -5,6 +5,7 @@
 //! * [`index`]: pacts from files, folders, globs and URLs, found by consumer, provider, method and path.
 //! * [`stub`]: a stand-in for a provider that answers only what a consumer's contracts allow.
 //! * [`states`]: declared provider states, and setting them.
+//! * [`graphql`]: operations in HTTP interactions, by what they ask and by the provider's schema.
 //! * [`grpc`]: calls, their descriptors, and a mock server for consumer tests.
 //! * [`message`]: what was really published held against promised messages, and what to publish to a consumer.
 //! * [`verify`]: replays promises against a running provider.
@@ -18,6 +19,7 @@
 
 pub mod cells;
 pub mod difference;
+pub mod graphql;
 pub mod grpc;
 pub mod http_parts;
 pub mod index;

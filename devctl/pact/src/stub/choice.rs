@@ -8,6 +8,7 @@ use pact_models::v4::http_parts::HttpRequest;
 use serde_json::Value;
 
 use super::Entry;
+use crate::graphql::Operation;
 use crate::index::contract::canonical;
 
 /// What a request says literally, hashed: equal hashes are tried first, so that thousands of interactions at one path
@@ -28,7 +29,10 @@ impl Literal {
         } else {
             None
         };
+        let asks = Operation::of(request).and_then(|operation| Some((operation.normal()?, operation.variables)));
         let body = match parsed {
+            // Written otherwise, asked the same.
+            Some(_) if asks.is_some() => hash(&asks.map(|(asks, variables)| (asks, canonical(&variables.into())))),
             Some(value) => hash(&canonical(&value)),
             None => hash(&body),
         };

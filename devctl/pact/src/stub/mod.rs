@@ -1,6 +1,7 @@
 //! A stand-in for a provider, for one consumer: it answers what a contract between the two allows and nothing else.
 //!
-//! A request is looked up by method and path, then matched by the pact crates. Where several interactions allow it,
+//! A request is looked up by method and path, then matched by the pact crates; GraphQL operations that ask for the same
+//! are the same. Where several interactions allow it,
 //! the choice is, in this order: the one whose provider states are the stub's current ones; the one whose query and
 //! body are literally those of the request rather than allowed by a rule; the one that succeeds; the first. A request
 //! that nothing allows is answered with 501 and a JSON body that names the nearest interaction and the difference
@@ -23,6 +24,8 @@ use pact_models::v4::synch_http::SynchronousHttp;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use crate::graphql::operation::aligned;
+use crate::graphql::{Normal, Operation};
 use crate::http_parts;
 use crate::index::routes::Routes;
 use crate::index::{Contract, Interaction, InteractionId, Kind};
@@ -46,6 +49,8 @@ struct Entry {
     contract: Arc<Contract>,
     interaction: Arc<Interaction>,
     literal: Literal,
+    /// What it asks for, where it is a GraphQL operation.
+    asks: Option<Normal>,
     served: AtomicU64,
 }
 
@@ -72,6 +77,7 @@ impl Stub {
                         contract: Arc::clone(contract),
                         interaction: Arc::clone(interaction),
                         literal: Literal::new(&http.request),
+                        asks: Operation::of(&http.request).and_then(|operation| operation.normal()),
                         served: AtomicU64::new(0),
                     });
                 }
@@ -131,10 +137,11 @@ impl Stub {
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
         let (parts, body) = request.into_parts();
         let received = http_parts::request(&parts, body);
+        let asks = Operation::of(&received).and_then(|operation| operation.normal());
         let mut tried = Vec::new();
         for at in self.candidates(&received) {
             let entry = &self.entries[at];
-            match allowed(entry, &received).await {
+            match allowed(entry, &received, asks.as_ref()).await {
                 Some(result) if result.all_matched() => {
                     entry.served.fetch_add(1, Ordering::Relaxed);
                     return self.respond(entry, &parts).await;
@@ -143,7 +150,7 @@ impl Stub {
                 None => {}
             }
         }
-        self.refuse(&received, &tried)
+        self.refuse(&received, asks.as_ref(), &tried)
     }
 
     /// The interactions of the request's method and path, likeliest first.
@@ -186,8 +193,13 @@ impl Stub {
         to_wire(&generated, &entry.interaction.id.0)
     }
 
-    fn refuse(&self, received: &HttpRequest, tried: &[(usize, RequestMatchResult)]) -> Response<Bytes> {
-        let body = match refusal::nearest(self, received, tried) {
+    fn refuse(
+        &self,
+        received: &HttpRequest,
+        asks: Option<&Normal>,
+        tried: &[(usize, RequestMatchResult)],
+    ) -> Response<Bytes> {
+        let body = match refusal::nearest(self, received, asks, tried) {
             Some((entry, differences)) => refusal::body(self, received, Some(entry), &differences),
             None => refusal::body(self, received, None, &[]),
         };
@@ -196,9 +208,13 @@ impl Stub {
 }
 
 /// What `entry` says to the request; `None` where the pact crates cannot match it at all.
-async fn allowed(entry: &Entry, received: &HttpRequest) -> Option<RequestMatchResult> {
+async fn allowed(entry: &Entry, received: &HttpRequest, asks: Option<&Normal>) -> Option<RequestMatchResult> {
     let mut expected = entry.http()?.request.clone();
-    let mut actual = received.clone();
+    let mut actual = if asks.is_some() && asks == entry.asks.as_ref() {
+        aligned(&expected, received)
+    } else {
+        received.clone()
+    };
     if actual.path != expected.path {
         let decoded = percent_decode_str(&actual.path).decode_utf8_lossy().into_owned();
         if decoded == expected.path {

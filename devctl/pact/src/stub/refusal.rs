@@ -6,7 +6,8 @@ use pact_models::v4::http_parts::HttpRequest;
 use serde_json::{Value, json};
 
 use super::{Entry, Stub};
-use crate::difference::{Difference, Part, from_mismatches};
+use crate::difference::{Difference, Part, explain, from_mismatches};
+use crate::graphql::Normal;
 
 const MOST_OPERATIONS: usize = 20;
 
@@ -14,13 +15,25 @@ const MOST_OPERATIONS: usize = 20;
 pub(super) fn nearest<'a>(
     stub: &'a Stub,
     received: &HttpRequest,
+    asks: Option<&Normal>,
     tried: &[(usize, RequestMatchResult)],
 ) -> Option<(&'a Entry, Vec<Difference>)> {
-    let with_counts = tried
-        .iter()
-        .map(|(at, result)| (*at, result, result.mismatches().len()));
-    if let Some((at, result, _)) = with_counts.min_by_key(|(at, _, count)| (*count, *at)) {
-        return Some((&stub.entries[at], from_mismatches(&result.mismatches())));
+    let best = tried.iter().min_by_key(|(at, result)| {
+        let apart = match (&stub.entries[*at].asks, asks) {
+            (Some(wanted), Some(asks)) => wanted.distance(asks),
+            _ => 0,
+        };
+        (result.mismatches().len(), apart, *at)
+    });
+    if let Some((at, result)) = best {
+        let at = *at;
+        let entry = &stub.entries[at];
+        let mut differences = from_mismatches(&result.mismatches());
+        if let Some(http) = entry.http() {
+            explain(&mut differences, &http.request.matching_rules);
+        }
+        in_fields(&mut differences, entry, asks);
+        return Some((entry, differences));
     }
     let entry = stub.entries.iter().max_by(|one, other| {
         let (one, other) = (likeness(one, received), likeness(other, received));
@@ -47,6 +60,20 @@ pub(super) fn nearest<'a>(
         differences.push(Difference::new(Part::Path, "", &expected.path, &received.path, message));
     }
     Some((entry, differences))
+}
+
+/// Of two GraphQL queries says which fields differ: the texts themselves say little.
+fn in_fields(differences: &mut [Difference], entry: &Entry, asks: Option<&Normal>) {
+    let (Some(wanted), Some(asks)) = (&entry.asks, asks) else {
+        return;
+    };
+    let Some(told) = wanted.compared_to(asks) else { return };
+    for difference in differences
+        .iter_mut()
+        .filter(|one| one.path == "$.query" || one.path == "query")
+    {
+        difference.message = format!("the query asks for something else: {told}");
+    }
 }
 
 /// How like an interaction's method and path are to the request's, from 0 to 1.2.

@@ -15,6 +15,7 @@ use super::request::{build, exchange};
 use super::verdict::{Outcome, Verdict, Why};
 use super::{ProviderStates, generator_context, slow, state_failed};
 use crate::difference::{Difference, explain, from_mismatches};
+use crate::graphql::Schema;
 use crate::http_parts;
 use crate::index::{Contract, Interaction, Kind};
 
@@ -50,6 +51,7 @@ pub struct SetUpError(#[source] reqwest::Error);
 pub struct HttpVerifier {
     client: reqwest::Client,
     target: Target,
+    schema: Option<Schema>,
 }
 
 impl HttpVerifier {
@@ -68,7 +70,19 @@ impl HttpVerifier {
             .tcp_nodelay(true)
             .build()
             .map_err(SetUpError)?;
-        Ok(Self { client, target })
+        Ok(Self {
+            client,
+            target,
+            schema: None,
+        })
+    }
+
+    /// Holds GraphQL operations against the provider's schema as well: one that asks for what the schema does not have
+    /// is broken, whatever the provider answers.
+    #[must_use]
+    pub fn with_schema(mut self, schema: Schema) -> Self {
+        self.schema = Some(schema);
+        self
     }
 
     /// Replays `interactions` in their order. `told` hears each outcome at once; where it returns false, the rest is
@@ -113,7 +127,13 @@ impl HttpVerifier {
 
         let (verdict, response) = match answer {
             Ok(response) => match judge(contract, interaction, http, &response).await {
-                Ok(mismatches) => (Verdict::of(mismatches, interaction.pending), Some(response)),
+                Ok(mismatches) => {
+                    let schema = self.schema.as_ref();
+                    let mut differences = schema.map(|schema| schema.check_request(&request)).unwrap_or_default();
+                    // What the schema says comes first: it is the reason for the rest.
+                    differences.extend(mismatches);
+                    (Verdict::of(differences, interaction.pending), Some(response))
+                }
                 Err(why) => (Verdict::CouldNotRun { why }, Some(response)),
             },
             Err(Unanswered::TooLate(difference)) => (Verdict::of(vec![*difference], interaction.pending), None),

@@ -4,6 +4,7 @@
 
 mod agreement;
 mod cells;
+mod graphql;
 mod grpc_client;
 mod grpc_mock;
 mod grpc_provider;
