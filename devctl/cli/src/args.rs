@@ -216,6 +216,7 @@ pub(crate) enum Command {
     Fault(command::fault::Fault),
     Stub(command::stub::Stub),
     Unstub(command::stub::Unstub),
+    Contracts(command::contracts::Contracts),
     Config(Box<command::config::Config>),
     Graph(command::graph::Graph),
     Why(command::why::Why),

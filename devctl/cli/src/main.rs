@@ -64,6 +64,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, Error> {
         Command::Fault(verb) => verb.run(context),
         Command::Stub(verb) => verb.run(context),
         Command::Unstub(verb) => verb.run(context),
+        Command::Contracts(verb) => verb.run(context),
         Command::Config(verb) => verb.run(context),
         Command::Graph(verb) => verb.run(context),
         Command::Why(verb) => verb.run(context),
@@ -97,6 +98,7 @@ fn verb_format(command: &Command) -> Option<args::Format> {
         | Command::Fault(_)
         | Command::Stub(_)
         | Command::Unstub(_)
+        | Command::Contracts(_)
         | Command::Config(_)
         | Command::Graph(_)
         | Command::Schema(_)

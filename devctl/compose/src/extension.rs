@@ -72,9 +72,10 @@ pub(crate) fn project(node: &Node, problems: &mut Problems) -> ProjectExtension 
         |reader, key, node| match key {
             "contracts" => {
                 let mut contracts = ProjectContracts::default();
-                reader.mapping(node, &["pacts", "specs"], |reader, key, node| match key {
+                reader.mapping(node, &["pacts", "specs", "tests"], |reader, key, node| match key {
                     "pacts" => contracts.pacts = reader.texts(node),
-                    _ => contracts.specs = reader.texts(node),
+                    "specs" => contracts.specs = reader.texts(node),
+                    _ => contracts.tests = reader.words(node),
                 });
                 read.contracts = Some(contracts);
             }

@@ -11,6 +11,7 @@
 //! * [`verify`]: replays promises against a running provider.
 //! * [`cells`]: verdicts kept by content, so that a second run replays nothing.
 //! * [`report`]: JUnit, JSON, one HTML page, and what a terminal shows.
+//! * [`drift`]: whether committed pacts are still what the consumers' tests write.
 //! * [`difference`]: one mismatch, in the same words wherever it is shown.
 //! * [`privacy`]: the pact crates report their use unless told not to.
 //!
@@ -19,6 +20,7 @@
 
 pub mod cells;
 pub mod difference;
+pub mod drift;
 pub mod graphql;
 pub mod grpc;
 pub mod http_parts;

@@ -3,6 +3,7 @@
 pub(crate) mod act;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod contracts;
 pub(crate) mod daemon;
 pub(crate) mod doctor;
 pub(crate) mod down;

@@ -116,7 +116,7 @@ pub struct ServiceContracts {
     pub consumer: Option<String>,
     /// The file with its provider states.
     pub states: Option<String>,
-    /// The command that writes its consumer contracts.
+    /// The command that writes its consumer contracts to `$PACT_OUTPUT_DIR`; run in the project's directory.
     #[schemars(with = "Option<CommandLine>")]
     pub tests: Option<Vec<String>>,
 }
@@ -129,6 +129,9 @@ pub struct ProjectContracts {
     pub pacts: Vec<String>,
     /// Directories and files with API specifications.
     pub specs: Vec<String>,
+    /// The command that writes the contracts of consumers that are no services here.
+    #[schemars(with = "Option<CommandLine>")]
+    pub tests: Option<Vec<String>>,
 }
 
 /// `depends_on.NAME`: a condition beyond Compose's own.
