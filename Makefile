@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DEVCTL := target/debug/devctl
 PHOENIX := $(DEVCTL) -f compose/compose.yaml
 
-.PHONY: help setup setup-docker build up down test test-services lint fmt bench-edge conformance
+.PHONY: help setup setup-docker build up down test test-services contracts lint fmt bench-edge conformance
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test-services: build ## the sample's own tests, on a database server that devctl
 	export DATABASE_URL="postgres://test:test@$$($(TEST_DB) port db 5432)/test"; set -x; \
 	(cd fixtures/services && cargo test --locked --workspace); \
 	(cd fixtures/services/auth && go test ./...)
+
+contracts: build ## whether the committed contracts are what the consumers' tests write (UPDATE=1 writes them)
+	$(PHOENIX) contracts drift $(if $(UPDATE),--update)
 
 lint: setup ## formatting, clippy, docs: whatever CI refuses
 	cargo fmt --all -- --check

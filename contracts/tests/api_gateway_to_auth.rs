@@ -13,19 +13,16 @@ const PAIR: Pair = Pair {
     provider: "auth",
 };
 
-async fn introspect(
-    description: &str,
-    token: &str,
-    build: impl FnOnce(Interaction) -> Interaction,
-) -> Option<User> {
+async fn introspect(description: &str, token: &str, build: impl FnOnce(Interaction) -> Interaction) -> Option<User> {
     let promised = promise(PAIR, "auth/v1/tokens.proto", description, |call| {
-        build(
-            call.call("auth.v1.Tokens/Introspect")
-                .request(json!({"token": token})),
-        )
+        build(call.call("auth.v1.Tokens/Introspect").request(json!({"token": token})))
     })
     .await;
-    let user = Auth::new(&promised.url(), LIMITS).unwrap().introspect(token).await.unwrap();
+    let user = Auth::new(&promised.url(), LIMITS)
+        .unwrap()
+        .introspect(token)
+        .await
+        .unwrap();
     promised.kept().await;
     user
 }
@@ -42,7 +39,10 @@ async fn a_good_token_is_somebodys() {
             }))
     });
     let user = user.await.unwrap();
-    assert_eq!((user.id.as_str(), user.email.as_str(), user.display_name.as_str()), (USER, EMAIL, "Ada"));
+    assert_eq!(
+        (user.id.as_str(), user.email.as_str(), user.display_name.as_str()),
+        (USER, EMAIL, "Ada")
+    );
 }
 
 #[tokio::test]
@@ -56,10 +56,14 @@ async fn a_token_that_has_expired_is_nobodys() {
 
 #[tokio::test]
 async fn a_token_that_was_revoked_is_nobodys() {
-    let user = introspect("whose token it was before it was revoked", "phx_revoked-token", |call| {
-        call.given_with("a token was revoked", json!({"token": "phx_revoked-token"}))
-            .answer(json!({"active": false}))
-    });
+    let user = introspect(
+        "whose token it was before it was revoked",
+        "phx_revoked-token",
+        |call| {
+            call.given_with("a token was revoked", json!({"token": "phx_revoked-token"}))
+                .answer(json!({"active": false}))
+        },
+    );
     assert_eq!(user.await, None);
 }
 

@@ -24,10 +24,7 @@ const CREATE_ENDPOINT: &str = "billing.v1.Webhooks/CreateEndpoint";
 const LIST_DELIVERIES: &str = "billing.v1.Webhooks/ListDeliveries";
 
 /// A client of a billing that knows one call.
-async fn billing(
-    description: &str,
-    build: impl FnOnce(Interaction) -> Interaction,
-) -> (Billing, Promised) {
+async fn billing(description: &str, build: impl FnOnce(Interaction) -> Interaction) -> (Billing, Promised) {
     let promised = promise(PAIR, "billing/v1/billing.proto", description, build).await;
     (Billing::new(&promised.url(), LIMITS, LIMITS).unwrap(), promised)
 }
@@ -473,17 +470,20 @@ async fn a_webhook_to_nowhere_is_refused() {
 #[tokio::test]
 async fn what_became_of_webhooks() {
     let (billing, promised) = billing("the deliveries of a user", |call| {
-        call.given_with("a webhook was given up", json!({"user_id": USER, "url": HOOK, "event_id": EVENT}))
-            .call(LIST_DELIVERIES)
-            .request(json!({"user_id": uuid(USER)}))
-            .answer(json!({"deliveries": [{
-                "event_id": uuid(EVENT),
-                "event_type": like("invoice.paid"),
-                "url": like(HOOK),
-                "status": "DELIVERY_STATUS_DEAD",
-                "attempts": "matching(integer, 8)",
-                "last_error": like("503 Service Unavailable"),
-            }]}))
+        call.given_with(
+            "a webhook was given up",
+            json!({"user_id": USER, "url": HOOK, "event_id": EVENT}),
+        )
+        .call(LIST_DELIVERIES)
+        .request(json!({"user_id": uuid(USER)}))
+        .answer(json!({"deliveries": [{
+            "event_id": uuid(EVENT),
+            "event_type": like("invoice.paid"),
+            "url": like(HOOK),
+            "status": "DELIVERY_STATUS_DEAD",
+            "attempts": "matching(integer, 8)",
+            "last_error": like("503 Service Unavailable"),
+        }]}))
     })
     .await;
     let deliveries = billing.deliveries(USER).await.unwrap();

@@ -17,7 +17,11 @@ const PAIR: Pair = Pair {
     provider: "user-analytics",
 };
 
-fn ask(description: &str, path: &str, build: impl FnOnce(&mut InteractionBuilder)) -> (Analytics, Box<dyn ValidatingMockServer>) {
+fn ask(
+    description: &str,
+    path: &str,
+    build: impl FnOnce(&mut InteractionBuilder),
+) -> (Analytics, Box<dyn ValidatingMockServer>) {
     let server = PAIR.promise(description, |interaction| {
         interaction.request.get().path(path);
         build(interaction);
@@ -65,7 +69,10 @@ async fn the_newest_that_a_user_did() {
         ok(interaction, json_pattern!({"items": EachLike::new(event)}));
     });
     let activity = analytics.activity(USER, 20).await.unwrap();
-    assert_eq!((activity.items.len(), activity.items[0].kind.as_str()), (1, "invoice.paid"));
+    assert_eq!(
+        (activity.items.len(), activity.items[0].kind.as_str()),
+        (1, "invoice.paid")
+    );
 }
 
 #[tokio::test]
@@ -110,7 +117,10 @@ async fn counts_over_all_that_a_user_did() {
         );
     });
     let summary = analytics.summary(USER).await.unwrap();
-    assert_eq!((summary.events["invoice.paid"], summary.spent[0].minor_units), (1, 4200));
+    assert_eq!(
+        (summary.events["invoice.paid"], summary.spent[0].minor_units),
+        (1, 4200)
+    );
     assert!(summary.first_seen_at.is_some());
 }
 

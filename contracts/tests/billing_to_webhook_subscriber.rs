@@ -115,19 +115,29 @@ async fn a_payment_is_told() {
 
 #[tokio::test]
 async fn a_subscriber_that_has_gone_is_left_alone() {
-    let refused = post("an event for a subscriber that has gone", events::PAID, paid(), |interaction| {
-        interaction.given("the subscription was ended");
-        interaction.response.status(410);
-    });
+    let refused = post(
+        "an event for a subscriber that has gone",
+        events::PAID,
+        paid(),
+        |interaction| {
+            interaction.given("the subscription was ended");
+            interaction.response.status(410);
+        },
+    );
     assert_eq!(refused.await, Err(Failure::Permanent("410 Gone".to_owned())));
 }
 
 #[tokio::test]
 async fn a_subscriber_that_is_busy_is_told_again_later() {
-    let refused = post("an event for a subscriber that is busy", events::PAID, paid(), |interaction| {
-        interaction.given("the subscriber is busy");
-        interaction.response.status(503);
-    });
+    let refused = post(
+        "an event for a subscriber that is busy",
+        events::PAID,
+        paid(),
+        |interaction| {
+            interaction.given("the subscriber is busy");
+            interaction.response.status(503);
+        },
+    );
     let refused = refused.await;
     assert!(matches!(refused, Err(Failure::Retry(_))), "{refused:?}");
 }

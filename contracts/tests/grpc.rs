@@ -11,7 +11,7 @@ use phoenix_contracts::{Pair, UUID, output};
 use crate::sample::LIMIT;
 
 /// One call's worth of trouble is too much here.
-pub const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     timeout: LIMIT,
     concurrency: 1,
     failures: 1,
@@ -19,10 +19,10 @@ pub const LIMITS: Limits = Limits {
 };
 
 /// A provider that knows one call; see [`Promised::kept`].
-pub struct Promised(Mock);
+pub(crate) struct Promised(Mock);
 
 /// What the proto file `file` says, of which `build` promises one call.
-pub async fn promise(
+pub(crate) async fn promise(
     pair: Pair,
     file: &str,
     description: &str,
@@ -36,22 +36,22 @@ pub async fn promise(
 
 impl Promised {
     /// Where it answers.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.0.url()
     }
 
     /// Adds the call to the pact: the consumer has asked what it was promised, and nothing else.
-    pub async fn kept(self) {
+    pub(crate) async fn kept(self) {
         self.0.finish(output()).await.unwrap();
     }
 }
 
 /// Any UUID, such as `example`.
-pub fn uuid(example: &str) -> String {
+pub(crate) fn uuid(example: &str) -> String {
     format!("matching(regex, '{UUID}', '{example}')")
 }
 
 /// Any text, such as `example`.
-pub fn like(example: &str) -> String {
+pub(crate) fn like(example: &str) -> String {
     format!("matching(type, '{example}')")
 }

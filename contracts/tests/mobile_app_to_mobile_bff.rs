@@ -30,11 +30,7 @@ impl Exchange {
         }
     }
 
-    async fn answered(
-        self,
-        given: impl FnOnce(&mut InteractionBuilder),
-        body: JsonPattern,
-    ) -> Result<Value, AppError> {
+    async fn answered(self, given: impl FnOnce(&mut InteractionBuilder), body: JsonPattern) -> Result<Value, AppError> {
         let server = PAIR.promise(self.description, |interaction| {
             given(interaction);
             let token = format!("Bearer {}", self.token);

@@ -20,7 +20,9 @@ const SIGNED_IN: &str = "the caller is signed in";
 fn session(description: &str, build: impl FnOnce(&mut InteractionBuilder)) -> (Session, Box<dyn ValidatingMockServer>) {
     session_of(Some(TOKEN), description, |interaction| {
         let token = format!("Bearer {TOKEN}");
-        interaction.request.header("authorization", term!("^Bearer .+$", &token));
+        interaction
+            .request
+            .header("authorization", term!("^Bearer .+$", &token));
         build(interaction);
     })
 }
@@ -83,7 +85,10 @@ async fn the_caller() {
         );
     });
     let me = session.me().await.unwrap();
-    assert_eq!((me.id.as_str(), me.email.as_str(), me.display_name.as_str()), (USER, EMAIL, "Ada"));
+    assert_eq!(
+        (me.id.as_str(), me.email.as_str(), me.display_name.as_str()),
+        (USER, EMAIL, "Ada")
+    );
 }
 
 fn unauthorized(interaction: &mut InteractionBuilder, detail: &str) {
@@ -95,12 +100,16 @@ fn unauthorized(interaction: &mut InteractionBuilder, detail: &str) {
 #[tokio::test]
 async fn a_token_that_has_expired_is_nobodys() {
     const WHY: &str = "the token is unknown or has expired";
-    let (session, _gateway) = session_of(Some(EXPIRED), "who the caller is, with an expired token", |interaction| {
-        interaction.given_with_params("the token has expired", &json!({"token": EXPIRED}));
-        let token = format!("Bearer {EXPIRED}");
-        interaction.request.header("authorization", token.as_str());
-        unauthorized(interaction, WHY);
-    });
+    let (session, _gateway) = session_of(
+        Some(EXPIRED),
+        "who the caller is, with an expired token",
+        |interaction| {
+            interaction.given_with_params("the token has expired", &json!({"token": EXPIRED}));
+            let token = format!("Bearer {EXPIRED}");
+            interaction.request.header("authorization", token.as_str());
+            unauthorized(interaction, WHY);
+        },
+    );
     assert_eq!(refused(session.me().await), (StatusCode::UNAUTHORIZED, WHY.to_owned()));
 }
 
@@ -124,7 +133,10 @@ async fn the_first_page_of_invoices() {
         ok(interaction, json_pattern!({"items": items, "next_page_token": null}));
     });
     let page = session.invoices(20, None).await.unwrap();
-    assert_eq!((page.items[0].id.as_str(), page.items[0].status.as_str()), (OPEN, "open"));
+    assert_eq!(
+        (page.items[0].id.as_str(), page.items[0].status.as_str()),
+        (OPEN, "open")
+    );
     assert_eq!((page.items[0].paid_at.as_deref(), page.next_page_token), (None, None));
 }
 
@@ -132,7 +144,11 @@ async fn the_first_page_of_invoices() {
 async fn no_invoices() {
     let (session, _gateway) = session("the invoices of a caller who has none", |interaction| {
         interaction.given("the caller has no invoices");
-        interaction.request.get().path("/v1/invoices").query_param("page_size", "20");
+        interaction
+            .request
+            .get()
+            .path("/v1/invoices")
+            .query_param("page_size", "20");
         ok(interaction, json_pattern!({"items": [], "next_page_token": null}));
     });
     assert!(session.invoices(20, None).await.unwrap().items.is_empty());
@@ -149,9 +165,16 @@ const NEXT_END: &str = "0190a000-0000-7000-8000-000000000016";
 async fn a_page_that_is_not_the_last_says_how_to_go_on() {
     let (session, _gateway) = session("the first two of many invoices", |interaction| {
         interaction.given_with_params("the caller has many invoices", &json!({"count": "25"}));
-        interaction.request.get().path("/v1/invoices").query_param("page_size", "2");
+        interaction
+            .request
+            .get()
+            .path("/v1/invoices")
+            .query_param("page_size", "2");
         let items = JsonPattern::Array(vec![invoice(PAGE_START, "open"), invoice(PAGE_END, "open")]);
-        ok(interaction, json_pattern!({"items": items, "next_page_token": term!(UUID, PAGE_END)}));
+        ok(
+            interaction,
+            json_pattern!({"items": items, "next_page_token": term!(UUID, PAGE_END)}),
+        );
     });
     let page = session.invoices(2, None).await.unwrap();
     assert_eq!((page.items.len(), page.next_page_token.as_deref()), (2, Some(PAGE_END)));
@@ -168,7 +191,10 @@ async fn the_page_after_that() {
             .query_param("page_size", "2")
             .query_param("page_token", term!(UUID, PAGE_END));
         let items = JsonPattern::Array(vec![invoice(NEXT_START, "open"), invoice(NEXT_END, "open")]);
-        ok(interaction, json_pattern!({"items": items, "next_page_token": term!(UUID, NEXT_END)}));
+        ok(
+            interaction,
+            json_pattern!({"items": items, "next_page_token": term!(UUID, NEXT_END)}),
+        );
     });
     let page = session.invoices(2, Some(PAGE_END)).await.unwrap();
     assert_eq!((page.items.len(), page.items[0].id.as_str()), (2, NEXT_START));
@@ -179,7 +205,11 @@ async fn a_page_of_nothing_is_refused() {
     const WHY: &str = "page_size must be 1 to 100";
     let (session, _gateway) = session("a page of no invoices", |interaction| {
         interaction.given(SIGNED_IN);
-        interaction.request.get().path("/v1/invoices").query_param("page_size", "0");
+        interaction
+            .request
+            .get()
+            .path("/v1/invoices")
+            .query_param("page_size", "0");
         problem(&mut interaction.response, 400, "Bad Request", WHY);
     });
     let answer = session.invoices(0, None).await;
@@ -208,7 +238,10 @@ async fn an_invoice_that_is_paid_says_when() {
         ok(interaction, invoice(PAID, "paid"));
     });
     let invoice = session.invoice(PAID).await.unwrap().unwrap();
-    assert_eq!((invoice.status.as_str(), invoice.paid_at.as_deref()), ("paid", Some(MOMENT)));
+    assert_eq!(
+        (invoice.status.as_str(), invoice.paid_at.as_deref()),
+        ("paid", Some(MOMENT))
+    );
 }
 
 #[tokio::test]
@@ -372,7 +405,11 @@ async fn no_more_than_the_gateway_gives() {
     const WHY: &str = "limit must be 1 to 200";
     let (session, _gateway) = session("more activity than there can be asked for", |interaction| {
         interaction.given(SIGNED_IN);
-        interaction.request.get().path("/v1/me/activity").query_param("limit", "201");
+        interaction
+            .request
+            .get()
+            .path("/v1/me/activity")
+            .query_param("limit", "201");
         problem(&mut interaction.response, 400, "Bad Request", WHY);
     });
     let answer = session.activity(201).await;
@@ -393,5 +430,8 @@ async fn what_the_caller_spent() {
         );
     });
     let summary = session.summary().await.unwrap();
-    assert_eq!((summary.events["invoice.paid"], summary.spent[0].minor_units), (1, 4200));
+    assert_eq!(
+        (summary.events["invoice.paid"], summary.spent[0].minor_units),
+        (1, 4200)
+    );
 }

@@ -56,7 +56,10 @@ async fn a_mail_is_taken() {
 #[tokio::test]
 async fn the_same_key_is_answered_with_the_first_mail() {
     let taken = send("the same message again", |interaction| {
-        interaction.given_with_params("the message was taken before", &json!({"key": MAIL, "message_id": "msg_1"}));
+        interaction.given_with_params(
+            "the message was taken before",
+            &json!({"key": MAIL, "message_id": "msg_1"}),
+        );
         interaction
             .response
             .status(202)
@@ -70,7 +73,12 @@ async fn the_same_key_is_answered_with_the_first_mail() {
 async fn a_mail_to_nobody_is_refused_for_good() {
     let refused = send("a message to an address that does not exist", |interaction| {
         interaction.given("the recipient is unknown");
-        problem(&mut interaction.response, 422, "Unprocessable Entity", "no such mailbox");
+        problem(
+            &mut interaction.response,
+            422,
+            "Unprocessable Entity",
+            "no such mailbox",
+        );
     });
     let refused = refused.await.unwrap_err();
     assert!(

@@ -12,7 +12,7 @@ use crate::sample::{EVENT, USER};
 const SECONDS: i64 = 1_767_323_045;
 
 /// What every consumer reads of a domain event, apart from its body.
-pub fn properties(producer: &'static str, kind: &'static str) -> Vec<(&'static str, Metadata)> {
+pub(crate) fn properties(producer: &'static str, kind: &'static str) -> Vec<(&'static str, Metadata)> {
     vec![
         ("contentType", Metadata::Exactly("application/json")),
         ("exchange", Metadata::Exactly(kit::amqp::EXCHANGE)),
@@ -24,7 +24,7 @@ pub fn properties(producer: &'static str, kind: &'static str) -> Vec<(&'static s
 }
 
 /// The message as the service's own code reads it, once it has come to a queue that the service binds.
-pub fn received(message: &AsynchronousMessage, subscription: &Subscription) -> Message {
+pub(crate) fn received(message: &AsynchronousMessage, subscription: &Subscription) -> Message {
     let metadata = |key: &str| {
         let value = message.contents.metadata.get(key);
         value.and_then(|value| value.as_str()).unwrap_or_default().to_owned()
@@ -53,6 +53,6 @@ pub fn received(message: &AsynchronousMessage, subscription: &Subscription) -> M
 }
 
 /// Ada's id, as services keep it.
-pub fn user() -> uuid::Uuid {
+pub(crate) fn user() -> uuid::Uuid {
     USER.parse().unwrap()
 }

@@ -56,7 +56,11 @@ fn examples_keep_to_their_schemas() {
     for (name, message) in document["components"]["messages"].as_object().unwrap() {
         let example = &message["examples"][0]["payload"];
         assert!(example.is_object(), "{name}");
-        assert_eq!(faults(&document, &message["payload"], example), Vec::<String>::new(), "{name}");
+        assert_eq!(
+            faults(&document, &message["payload"], example),
+            Vec::<String>::new(),
+            "{name}"
+        );
     }
 }
 
@@ -91,7 +95,11 @@ fn consumers_expect_only_what_is_documented() {
             for (field, value) in body.as_object().unwrap() {
                 let property = &schema["properties"][field];
                 assert!(property.is_object(), "{place} expects `{field}`");
-                assert_eq!(faults(&document, property, value), Vec::<String>::new(), "{place}: `{field}`");
+                assert_eq!(
+                    faults(&document, property, value),
+                    Vec::<String>::new(),
+                    "{place}: `{field}`"
+                );
             }
             checked += 1;
         }

@@ -104,8 +104,14 @@ fn every_message_has_a_trigger_and_a_check() {
             }
             let rules = |service: &str| declared[service].messages.get(&interaction.description);
             let place = format!("{}: `{}`", pact.pair(), interaction.description);
-            assert!(rules(&pact.provider).is_some_and(|rules| rules.trigger.is_some()), "{place}");
-            assert!(rules(&pact.consumer).is_some_and(|rules| rules.expect.is_some()), "{place}");
+            assert!(
+                rules(&pact.provider).is_some_and(|rules| rules.trigger.is_some()),
+                "{place}"
+            );
+            assert!(
+                rules(&pact.consumer).is_some_and(|rules| rules.expect.is_some()),
+                "{place}"
+            );
             checked += 1;
         }
     }

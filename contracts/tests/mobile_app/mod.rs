@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 /// What the app asks.
 #[derive(Clone, Copy, Debug)]
-pub struct Operation {
+pub(crate) struct Operation {
     /// As the document names it.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The document.
-    pub query: &'static str,
+    pub(crate) query: &'static str,
 }
 
 macro_rules! operation {
@@ -23,23 +23,23 @@ macro_rules! operation {
     };
 }
 
-pub const ME: Operation = operation!("Me", "me.graphql");
-pub const HOME: Operation = operation!("Home", "home.graphql");
-pub const INVOICE: Operation = operation!("Invoice", "invoice.graphql");
-pub const ACTIVITY: Operation = operation!("Activity", "activity.graphql");
-pub const CREATE_INVOICE: Operation = operation!("CreateInvoice", "create-invoice.graphql");
-pub const PAY_INVOICE: Operation = operation!("PayInvoice", "pay-invoice.graphql");
+pub(crate) const ME: Operation = operation!("Me", "me.graphql");
+pub(crate) const HOME: Operation = operation!("Home", "home.graphql");
+pub(crate) const INVOICE: Operation = operation!("Invoice", "invoice.graphql");
+pub(crate) const ACTIVITY: Operation = operation!("Activity", "activity.graphql");
+pub(crate) const CREATE_INVOICE: Operation = operation!("CreateInvoice", "create-invoice.graphql");
+pub(crate) const PAY_INVOICE: Operation = operation!("PayInvoice", "pay-invoice.graphql");
 
 /// mobile-bff as one user of the app sees it.
 #[derive(Debug)]
-pub struct App {
+pub(crate) struct App {
     http: Client,
     token: String,
 }
 
 /// Why the app shows nothing.
 #[derive(Debug)]
-pub enum AppError {
+pub(crate) enum AppError {
     /// mobile-bff could not be asked, or answered with something that is no GraphQL.
     Failed(ClientError),
     /// The first error's code: what the app does next hangs on it.
@@ -48,7 +48,7 @@ pub enum AppError {
 
 impl App {
     /// The app of whoever holds `token`.
-    pub fn new(url: &str, token: &str) -> Self {
+    pub(crate) fn new(url: &str, token: &str) -> Self {
         Self {
             http: Client::new(url, Duration::from_secs(5)).unwrap(),
             token: token.to_owned(),
@@ -56,12 +56,12 @@ impl App {
     }
 
     /// What is sent for an operation.
-    pub fn body(operation: Operation, variables: &Value) -> Value {
+    pub(crate) fn body(operation: Operation, variables: &Value) -> Value {
         json!({"operationName": operation.name, "query": operation.query, "variables": variables})
     }
 
     /// Asks, and gives the answer's `data`.
-    pub async fn ask(&self, operation: Operation, variables: Value) -> Result<Value, AppError> {
+    pub(crate) async fn ask(&self, operation: Operation, variables: Value) -> Result<Value, AppError> {
         let request = Outgoing::post("/v1/graphql", &Self::body(operation, &variables))
             .header("authorization", format!("Bearer {}", self.token));
         let response = self.http.send(request).await.map_err(AppError::Failed)?;

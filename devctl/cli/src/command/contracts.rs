@@ -85,7 +85,9 @@ fn unreadable(problem: &LoadError) -> Error {
 
 /// The path as it is shorter to type from here.
 fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+    let here = std::env::current_dir()
+        .and_then(|here| here.canonicalize())
+        .unwrap_or_default();
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut up = PathBuf::new();
     for ancestor in here.ancestors().take(3) {

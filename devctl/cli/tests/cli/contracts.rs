@@ -68,14 +68,21 @@ impl Shop {
         let mut words = vec!["contracts", "drift"];
         words.extend(args);
         let said = self.0.devctl(&words);
-        regex::Regex::new(r"in \d+\.\d s").unwrap().replace_all(&said, "in [TIME]").into_owned()
+        regex::Regex::new(r"in \d+\.\d s")
+            .unwrap()
+            .replace_all(&said, "in [TIME]")
+            .into_owned()
     }
 }
 
 #[test]
 fn what_is_committed_and_written_alike_is_said_to_be() {
     let shop = Shop::new();
-    let mut committed = pact("api", "back", &[interaction("a thing", 200), interaction("another", 404)]);
+    let mut committed = pact(
+        "api",
+        "back",
+        &[interaction("a thing", 200), interaction("another", 404)],
+    );
     shop.put("pacts", &committed);
     // Another order, another library's version, and words that go without saying.
     committed["interactions"].as_array_mut().unwrap().reverse();
@@ -95,11 +102,21 @@ fn what_is_committed_and_written_alike_is_said_to_be() {
 #[test]
 fn what_differs_is_shown_with_its_place() {
     let shop = Shop::new();
-    shop.put("pacts", &pact("api", "back", &[interaction("a thing", 200), interaction("an old thing", 200)]));
+    shop.put(
+        "pacts",
+        &pact(
+            "api",
+            "back",
+            &[interaction("a thing", 200), interaction("an old thing", 200)],
+        ),
+    );
     let mut changed = interaction("a thing", 203);
     changed["response"]["body"]["content"]["id"] = json!("1");
     changed["request"]["headers"] = json!({"accept": ["application/json"]});
-    shop.put("fresh", &pact("api", "back", &[changed, interaction("a new thing", 200)]));
+    shop.put(
+        "fresh",
+        &pact("api", "back", &[changed, interaction("a new thing", 200)]),
+    );
     shop.put("fresh", &pact("api", "mail", &[interaction("a mail", 202)]));
     shop.put("pacts", &pact("api", "gone", &[interaction("something", 200)]));
     assert_snapshot!(shop.drift(&[]), @r#"
@@ -123,7 +140,7 @@ fn what_differs_is_shown_with_its_place() {
     --- stderr
     running the consumer tests of api: sh -c 'cp fresh/* "$PACT_OUTPUT_DIR"'
     api: 2 pacts in [TIME]
-    3 of 3 contracts not as the tests write: `devctl contracts drift --update` writes it, `git diff` shows it
+    3 of 3 contracts not what the tests write; `devctl contracts drift --update` writes that
      help: what a consumer expects has changed: its providers must keep the new contract before it is committed
     "#);
     assert!(shop.path("pacts/api-gone.json").exists(), "looking changes nothing");
@@ -134,7 +151,10 @@ fn an_update_writes_adds_and_removes_and_then_all_is_the_same() {
     let shop = Shop::new();
     shop.put("pacts", &pact("api", "back", &[interaction("a thing", 200)]));
     shop.put("pacts", &pact("api", "gone", &[interaction("something", 200)]));
-    shop.put("fresh", &pact("api", "back", &[interaction("b", 200), interaction("a", 203)]));
+    shop.put(
+        "fresh",
+        &pact("api", "back", &[interaction("b", 200), interaction("a", 203)]),
+    );
     shop.put("fresh", &pact("api", "mail", &[interaction("a mail", 202)]));
     assert_snapshot!(shop.drift(&["--update"]), @r#"
     status: 0
@@ -154,7 +174,10 @@ fn an_update_writes_adds_and_removes_and_then_all_is_the_same() {
     "#);
     let text = std::fs::read_to_string(shop.path("pacts/api-back.json")).unwrap();
     let written: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(written["interactions"][0]["description"], "a", "in an order of their own");
+    assert_eq!(
+        written["interactions"][0]["description"], "a",
+        "in an order of their own"
+    );
     assert!(shop.drift(&[]).starts_with("status: 0"));
     shop.drift(&["--update"]);
     assert_eq!(std::fs::read_to_string(shop.path("pacts/api-back.json")).unwrap(), text);
@@ -193,11 +216,17 @@ fn tests_that_write_nothing_are_not_taken_for_consumers_that_expect_nothing() {
     let shop = Shop::new();
     shop.put("fresh", &pact("apo", "back", &[interaction("a thing", 200)]));
     let said = shop.drift(&[]);
-    assert!(said.contains("the consumer tests of api wrote pacts of `apo` and none of `api`"), "{said}");
+    assert!(
+        said.contains("the consumer tests of api wrote pacts of `apo` and none of `api`"),
+        "{said}"
+    );
     let shop = Shop::new();
     shop.0.write("fresh/api-back.json", "{\n  nonsense");
     let said = shop.drift(&[]);
-    assert!(said.starts_with("status: 2") && said.contains("api-back.json:2:3"), "{said}");
+    assert!(
+        said.starts_with("status: 2") && said.contains("api-back.json:2:3"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -232,8 +261,14 @@ fn what_cannot_be_run_says_what_to_declare() {
 
 #[test]
 fn consumers_that_are_no_services_have_the_projects_command() {
-    let compose = SHOP.replace("{pacts: [pacts]}", "{pacts: [pacts], tests: [cp, fresh-app.json, $APP]}");
-    let compose = compose.replace("[cp, fresh-app.json, $APP]", r#"[sh, -c, 'cp app.json "$$PACT_OUTPUT_DIR"']"#);
+    let compose = SHOP.replace(
+        "{pacts: [pacts]}",
+        "{pacts: [pacts], tests: [cp, fresh-app.json, $APP]}",
+    );
+    let compose = compose.replace(
+        "[cp, fresh-app.json, $APP]",
+        r#"[sh, -c, 'cp app.json "$$PACT_OUTPUT_DIR"']"#,
+    );
     let shop = Shop::of(&compose);
     let api = pact("api", "back", &[interaction("a thing", 200)]);
     let app = pact("app", "api", &[interaction("a screen", 200)]);
@@ -244,8 +279,29 @@ fn consumers_that_are_no_services_have_the_projects_command() {
     // Its own tests are declared by nobody.
     shop.put("pacts", &pact("back", "mail", &[interaction("a mail", 200)]));
     shop.0.write("app.json", &app.to_string());
-    assert_snapshot!(shop.drift(&[]), @"");
-    assert_snapshot!(shop.drift(&["app"]), @"");
+    assert_snapshot!(shop.drift(&["--jobs", "1"]), @r#"
+    status: 1
+    --- stdout
+    ✓ api -> back     1 interaction
+    ✓ app -> api      1 interaction
+    ✗ old-app -> api  left over: no test writes pacts/old-app-api.json
+    --- stderr
+    running the consumer tests of api: sh -c 'cp fresh/* "$PACT_OUTPUT_DIR"'
+    api: 1 pact in [TIME]
+    running the consumer tests of the project's other consumers: sh -c 'cp app.json "$PACT_OUTPUT_DIR"'
+    the project's other consumers: 1 pact in [TIME]
+    warning: `back` has contracts, and nobody declares its tests: they were not checked
+    1 of 3 contracts not what the tests write; `devctl contracts drift --update` writes that
+     help: what a consumer expects has changed: its providers must keep the new contract before it is committed
+    "#);
+    assert_snapshot!(shop.drift(&["app"]), @r#"
+    status: 0
+    --- stdout
+    ✓ app -> api  1 interaction
+    --- stderr
+    running the consumer tests of the project's other consumers: sh -c 'cp app.json "$PACT_OUTPUT_DIR"'
+    the project's other consumers: 1 pact in [TIME]
+    "#);
 }
 
 #[test]
@@ -253,7 +309,11 @@ fn a_program_gets_an_object_per_contract() {
     let shop = Shop::new();
     shop.put("pacts", &pact("api", "back", &[interaction("a thing", 200)]));
     shop.put("fresh", &pact("api", "back", &[interaction("a thing", 203)]));
-    let output = shop.0.command(&["contracts", "drift", "--format", "json"]).output().unwrap();
+    let output = shop
+        .0
+        .command(&["contracts", "drift", "--format", "json"])
+        .output()
+        .unwrap();
     let line: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(line["verdict"], "stale");
@@ -266,7 +326,14 @@ fn a_program_gets_an_object_per_contract() {
 #[test]
 fn contracts_are_listed() {
     let shop = Shop::new();
-    shop.put("pacts", &pact("api", "back", &[interaction("a thing", 200), interaction("another", 404)]));
+    shop.put(
+        "pacts",
+        &pact(
+            "api",
+            "back",
+            &[interaction("a thing", 200), interaction("another", 404)],
+        ),
+    );
     assert_snapshot!(shop.0.devctl(&["contracts", "ls"]), @r#"
     status: 0
     --- stdout

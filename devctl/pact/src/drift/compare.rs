@@ -66,7 +66,11 @@ fn head(of: &[Arc<Contract>]) -> Value {
     for contract in of {
         for (key, value) in contract.json["metadata"].as_object().into_iter().flatten() {
             if !is_of_a_library(key) {
-                let key = if key == "pact-specification" { "pactSpecification" } else { key };
+                let key = if key == "pact-specification" {
+                    "pactSpecification"
+                } else {
+                    key
+                };
                 head.insert(key.to_owned(), meant(value));
             }
         }

@@ -44,7 +44,11 @@ pub(super) fn is_of_a_library(key: &str) -> bool {
 pub(super) fn name(interaction: &Value) -> (String, String, String) {
     let text = |key: &str| interaction[key].as_str().unwrap_or_default().to_owned();
     let states = interaction.get("providerStates").or(interaction.get("providerState"));
-    (text("description"), canonical(states.unwrap_or(&json!([]))), text("type"))
+    (
+        text("description"),
+        canonical(states.unwrap_or(&json!([]))),
+        text("type"),
+    )
 }
 
 fn sorted(json: Value) -> Value {

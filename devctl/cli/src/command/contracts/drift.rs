@@ -104,7 +104,10 @@ impl Drift {
         let mut err = io::stderr().lock();
         for consumer in unchecked {
             let warning = context.terminal.err.warn("warning:");
-            writeln!(err, "{warning} `{consumer}` has contracts, and nobody declares its tests: they were not checked")?;
+            writeln!(
+                err,
+                "{warning} `{consumer}` has contracts, and nobody declares its tests: they were not checked"
+            )?;
         }
         let differing: Vec<&Pair> = pairs.iter().filter(|pair| pair.verdict != Verdict::Same).collect();
         if differing.is_empty() {
@@ -120,7 +123,7 @@ impl Drift {
         let help = context.terminal.err.help("help:");
         writeln!(
             err,
-            "{} of {of} not as the tests write: `devctl contracts drift --update` writes it, `git diff` shows it\n {help} \
+            "{} of {of} not what the tests write; `devctl contracts drift --update` writes that\n {help} \
              what a consumer expects has changed: its providers must keep the new contract before it is committed",
             differing.len()
         )?;
@@ -151,7 +154,10 @@ impl Drift {
             if own.contains(consumer) || (has_others && others.contains(consumer.as_str())) {
                 continue;
             }
-            let known = own.iter().map(String::as_str).chain(others.iter().copied().filter(|_| has_others));
+            let known = own
+                .iter()
+                .map(String::as_str)
+                .chain(others.iter().copied().filter(|_| has_others));
             let help = match suggest::nearest(consumer, known.clone()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are {}", known.collect::<Vec<_>>().join(", ")),
@@ -169,10 +175,17 @@ impl Drift {
     fn responsible(&self, project: &Project, tests: &[Tests], committed: &[Arc<Contract>]) -> BTreeSet<String> {
         let mut consumers: BTreeSet<String> = tests.iter().flat_map(|tests| tests.consumers.clone()).collect();
         if tests.iter().any(|tests| tests.consumers.is_empty()) {
-            let own: BTreeSet<String> = declared(&project.model).into_iter().flat_map(|tests| tests.consumers).collect();
+            let own: BTreeSet<String> = declared(&project.model)
+                .into_iter()
+                .flat_map(|tests| tests.consumers)
+                .collect();
             let services = project.services();
             let others = committed.iter().map(|contract| &contract.consumer);
-            consumers.extend(others.filter(|name| !own.contains(*name) && !services.contains(*name)).cloned());
+            consumers.extend(
+                others
+                    .filter(|name| !own.contains(*name) && !services.contains(*name))
+                    .cloned(),
+            );
         }
         consumers
     }
@@ -196,7 +209,13 @@ impl Drift {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         let jobs = self.jobs.map_or(processors, NonZero::get);
         let quiet = context.global.quiet;
-        let mut say = |line: String| if quiet { Ok(()) } else { writeln!(io::stderr(), "{line}") };
+        let mut say = |line: String| {
+            if quiet {
+                Ok(())
+            } else {
+                writeln!(io::stderr(), "{line}")
+            }
+        };
         tokio::select! {
             biased;
             _ = interrupt.recv() => Ok(Outcome::Signalled(Signal::SIGINT)),
@@ -230,8 +249,9 @@ fn update(project: &Project, pair: &Pair, written: &[Arc<Contract>]) -> Result<S
         done.push(format!("wrote {}", shown(&path)));
     }
     for path in stale {
+        let name = shown(path);
         std::fs::remove_file(path).map_err(|source| failed("remove", path, source))?;
-        done.push(format!("removed {}", path.display()));
+        done.push(format!("removed {name}"));
     }
     Ok(done.join(", "))
 }

@@ -58,10 +58,18 @@ pub(super) fn declared(project: &model::Project) -> Vec<Tests> {
         if let Some(contracts) = &service.x_devctl.contracts
             && let Some(command) = &contracts.tests
         {
-            add(Some(contracts.consumer.clone().unwrap_or_else(|| name.clone())), command);
+            add(
+                Some(contracts.consumer.clone().unwrap_or_else(|| name.clone())),
+                command,
+            );
         }
     }
-    if let Some(command) = project.x_devctl.contracts.as_ref().and_then(|contracts| contracts.tests.as_ref()) {
+    if let Some(command) = project
+        .x_devctl
+        .contracts
+        .as_ref()
+        .and_then(|contracts| contracts.tests.as_ref())
+    {
         add(None, command);
     }
     all
@@ -141,14 +149,21 @@ impl Tests {
 
     /// What it wrote: at least one pact of each consumer that it is declared for.
     async fn read(&self, folder: &Path) -> Result<Vec<Arc<Contract>>, Error> {
-        let help = format!("tests write their pacts to `${OUTPUT}`; run by itself: `{OUTPUT}=/tmp/pacts {}`", self.line());
+        let help = format!(
+            "tests write their pacts to `${OUTPUT}`; run by itself: `{OUTPUT}=/tmp/pacts {}`",
+            self.line()
+        );
         let silent = |what: String| Error::Refused {
             what,
             help: Some(help.clone()),
         };
         let loaded = index::load(&[Source::Path(folder.to_owned())], folder).await;
         if loaded.contracts.is_empty() && std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()) {
-            let what = format!("the consumer tests of {} wrote no pact: `{}`", self.whose(), self.line());
+            let what = format!(
+                "the consumer tests of {} wrote no pact: `{}`",
+                self.whose(),
+                self.line()
+            );
             return Err(silent(what));
         }
         if let Some(problem) = loaded.problems.first() {
@@ -207,7 +222,12 @@ pub(super) async fn run_all(
         while running.len() < jobs.max(1)
             && let Some((at, tests)) = waiting.next()
         {
-            say(format!("running the consumer tests of {}: {}", tests.whose(), tests.line())).map_err(|e| vec![e.into()])?;
+            say(format!(
+                "running the consumer tests of {}: {}",
+                tests.whose(),
+                tests.line()
+            ))
+            .map_err(|e| vec![e.into()])?;
             running.spawn(tests.run(at, folder.join(at.to_string()), directory.to_owned()));
         }
         match running.join_next().await {
