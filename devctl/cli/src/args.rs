@@ -214,6 +214,7 @@ pub(crate) enum Command {
     Edges(command::edges::Edges),
     Traffic(command::traffic::Traffic),
     Fault(command::fault::Fault),
+    Verify(Box<command::verify::Verify>),
     Stub(command::stub::Stub),
     Unstub(command::stub::Unstub),
     Contracts(command::contracts::Contracts),

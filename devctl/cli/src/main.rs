@@ -62,6 +62,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, Error> {
         Command::Edges(verb) => verb.run(context),
         Command::Traffic(verb) => verb.run(context),
         Command::Fault(verb) => verb.run(context),
+        Command::Verify(verb) => verb.run(context),
         Command::Stub(verb) => verb.run(context),
         Command::Unstub(verb) => verb.run(context),
         Command::Contracts(verb) => verb.run(context),
@@ -90,6 +91,7 @@ fn verb_format(command: &Command) -> Option<args::Format> {
         Command::Kill(verb) => verb.talk.format,
         Command::Events(verb) => verb.talk.format,
         Command::Why(verb) => verb.talk.format,
+        Command::Verify(verb) => verb.talk.format,
         Command::Doctor(verb) => verb.talk.format,
         Command::Ps(_)
         | Command::Port(_)

@@ -11,6 +11,7 @@ use devctl_edge::{Edge, EdgeId, Stub};
 use devctl_wire::v1;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::live::Live;
 use crate::spec::NodeSpec;
 
 /// One request, with the way back.
@@ -50,6 +51,11 @@ pub(crate) enum Command {
     Attached,
     /// An attached client is gone, whether it has let go or not.
     Detached,
+    /// A node's run, if there is one.
+    Look {
+        node: NodeId,
+        reply: oneshot::Sender<Option<Live>>,
+    },
     /// What `Hello` tells.
     Hello { reply: oneshot::Sender<u32> },
 }

@@ -28,6 +28,7 @@ mod spec;
 mod specify;
 mod start;
 mod stubs;
+pub mod verify;
 mod watch;
 mod wiring;
 
@@ -147,21 +148,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
     let socket = dirs.api_socket();
     let listener = listen(&socket).await?;
 
-    let mut records = Records::read(&dirs.state);
-    if !records.processes.is_empty() {
-        let recorded: Vec<_> = records.processes.iter().copied().collect();
-        let ended = tokio::task::spawn_blocking(move || guardian::end_leftovers(&recorded, LEFTOVER_GRACE)).await;
-        if let Ok(ended) = ended
-            && !ended.is_empty()
-        {
-            tracing::warn!(
-                count = ended.len(),
-                "ended processes that an earlier daemon had left behind"
-            );
-        }
-        records.processes.clear();
-    }
-
+    let records = records_without_leftovers(&dirs.state).await;
     let (wake, inbox) = mpsc::unbounded_channel();
     let logs = LogStore::new(&dirs.logs, Retention::default());
     let leases = Leases::at(&dirs.leases);
@@ -218,6 +205,25 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
     done.cancel();
     let _late = tokio::time::timeout(FAREWELL, server).await;
     Ok(())
+}
+
+/// What is remembered; processes that an earlier one left behind are ended first.
+pub(crate) async fn records_without_leftovers(state_dir: &std::path::Path) -> Records {
+    let mut records = Records::read(state_dir);
+    if !records.processes.is_empty() {
+        let recorded: Vec<_> = records.processes.iter().copied().collect();
+        let ended = tokio::task::spawn_blocking(move || guardian::end_leftovers(&recorded, LEFTOVER_GRACE)).await;
+        if let Ok(ended) = ended
+            && !ended.is_empty()
+        {
+            tracing::warn!(
+                count = ended.len(),
+                "ended processes that an earlier daemon had left behind"
+            );
+        }
+        records.processes.clear();
+    }
+    records
 }
 
 /// The socket, for its owner alone. One that nobody answers at is a dead daemon's, and is taken over.

@@ -223,6 +223,11 @@ impl Loop {
             Command::Inside { request, reply } => {
                 let _gone = reply.send(crate::inside::inside(self, &request));
             }
+            Command::Look { node, reply } => {
+                let run = self.state.node(&node).and_then(|node| node.run.as_ref());
+                let live = run.and_then(|run| self.performer.live(run.number));
+                let _gone = reply.send(live.cloned());
+            }
             Command::Hello { reply } => {
                 let _gone = reply.send(self.attached);
             }

@@ -33,11 +33,16 @@ impl Contracts {
         if contracts.is_empty() {
             return None;
         }
-        Some(Arc::new(PactStub(devctl_pact::stub::Stub::new(&contracts))))
+        Some(at_edge(Arc::new(devctl_pact::stub::Stub::new(&contracts))))
     }
 }
 
-struct PactStub(devctl_pact::stub::Stub);
+/// A stub as an edge wants it; whoever keeps the other end of the `Arc` may choose its states.
+pub(crate) fn at_edge(stub: Arc<devctl_pact::stub::Stub>) -> Arc<dyn devctl_edge::Stub> {
+    Arc::new(PactStub(stub))
+}
+
+struct PactStub(Arc<devctl_pact::stub::Stub>);
 
 #[async_trait]
 impl devctl_edge::Stub for PactStub {

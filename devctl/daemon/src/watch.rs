@@ -52,6 +52,12 @@ impl Watch {
         Self { wanted }
     }
 
+    /// For a graph that is not to follow its files.
+    pub(crate) fn nothing() -> Self {
+        let (wanted, _nobody) = mpsc::unbounded_channel();
+        Self { wanted }
+    }
+
     /// Watches this from now on, in place of what was watched before.
     pub(crate) fn set(&self, watched: Watched) {
         let _ended = self.wanted.send(watched);

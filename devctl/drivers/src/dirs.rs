@@ -120,6 +120,26 @@ impl Dirs {
         }
     }
 
+    /// The same kind of places for something of the project's that runs apart from it, such as a verification. `state` lies in the
+    /// project's own state directory, so that git ignores it.
+    #[must_use]
+    pub fn apart(&self, name: &str) -> Self {
+        let id = format!("{}-{}", self.id, name.replace('/', "-"));
+        let hash = Sha256::digest(id.as_bytes());
+        let short: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let state = self.state.join(name);
+        Self {
+            logs: state.join("logs"),
+            state,
+            data: self.data.with_file_name(&id),
+            // Beside the project's own, and as short.
+            runtime: self.runtime.with_file_name(short),
+            cache: self.cache.clone(),
+            leases: self.leases.clone(),
+            id,
+        }
+    }
+
     /// Makes them all: the state directory with its `.gitignore`, the others closed to other users, save that a server's
     /// unprivileged user may pass through when devctl runs as root.
     ///

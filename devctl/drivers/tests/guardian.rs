@@ -55,12 +55,13 @@ fn main() -> ExitCode {
 fn play_guardian(dir: &str) -> ExitCode {
     let program = std::env::current_exe().unwrap();
     let args = ["play-daemon", dir].map(OsString::from).to_vec();
-    guardian::run(&Daemon {
+    let status = guardian::run(&Daemon {
         program,
         args,
         output: Some(PathBuf::from(dir).join("output")),
-    })
-    .unwrap()
+        own_group: true,
+    });
+    ExitCode::from(status.unwrap())
 }
 
 /// Starts all kinds of children that like to be forgotten, each of which writes its pid into a file, and waits for the guardian's end.

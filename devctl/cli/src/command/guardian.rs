@@ -35,12 +35,9 @@ impl Guardian {
             program,
             args: self.daemon.args(context),
             output: None,
+            own_group: true,
         };
         let status = guardian::run(&daemon).map_err(io_error("start the daemon"))?;
-        Ok(if status == std::process::ExitCode::SUCCESS {
-            Exit::Ok
-        } else {
-            Exit::Failed
-        })
+        Ok(if status == 0 { Exit::Ok } else { Exit::Failed })
     }
 }

@@ -25,5 +25,6 @@ pub(crate) mod stop;
 pub(crate) mod stub;
 pub(crate) mod traffic;
 pub(crate) mod up;
+pub(crate) mod verify;
 pub(crate) mod version;
 pub(crate) mod why;

@@ -14,6 +14,7 @@ pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod tty;
+pub(crate) mod verdicts;
 
 use std::io;
 use std::time::Duration;

@@ -20,6 +20,8 @@ use devctl_edge::{EdgeId, Edges, Stub};
 use devctl_wire::v1;
 use indexmap::IndexMap;
 
+pub(crate) use project::{LoadedProject, load};
+
 use crate::command::{ProjectFacts, Remark, Reply, UpCommand, Wait};
 use crate::engines::Engines;
 use crate::sources;
@@ -55,8 +57,19 @@ impl Preparer {
         wait: Wait,
         reply: Reply,
     ) -> Result<UpCommand, v1::Outcome> {
+        let loaded = project::load(&request.source.clone().unwrap_or_default()).await?;
+        self.prepare(loaded, request, wait, reply).await
+    }
+
+    /// Makes ready what a project asks for that has been read already.
+    pub(crate) async fn prepare(
+        &mut self,
+        loaded: LoadedProject,
+        request: v1::UpRequest,
+        wait: Wait,
+        reply: Reply,
+    ) -> Result<UpCommand, v1::Outcome> {
         let source = request.source.clone().unwrap_or_default();
-        let loaded = project::load(&source).await?;
         let mut project = loaded.project;
         for (service, count) in &request.scale {
             if let Some(service) = project.services.get_mut(service) {
@@ -406,7 +419,7 @@ async fn contract_stubs(
 }
 
 /// A service's name in pacts.
-fn pacticipant(project: &Project, service: &str, provider: bool) -> String {
+pub(crate) fn pacticipant(project: &Project, service: &str, provider: bool) -> String {
     let contracts = project
         .services
         .get(service)

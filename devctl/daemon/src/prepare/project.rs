@@ -9,15 +9,15 @@ use devctl_wire::v1;
 use crate::files::DiskFiles;
 
 /// A project that could be read.
-pub(super) struct LoadedProject {
-    pub(super) project: Project,
-    pub(super) warnings: Vec<v1::Diagnostic>,
+pub(crate) struct LoadedProject {
+    pub(crate) project: Project,
+    pub(crate) warnings: Vec<v1::Diagnostic>,
     /// Every file that was read.
-    pub(super) files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Loads it; every problem of the files is in the outcome.
-pub(super) async fn load(source: &v1::Source) -> Result<LoadedProject, v1::Outcome> {
+pub(crate) async fn load(source: &v1::Source) -> Result<LoadedProject, v1::Outcome> {
     let options = options(source);
     let loaded = tokio::task::spawn_blocking(move || devctl_compose::load(&DiskFiles, &options))
         .await

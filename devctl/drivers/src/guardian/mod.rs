@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -42,15 +42,17 @@ pub struct Daemon {
     pub args: Vec<OsString>,
     /// Where stdout and stderr go; `None`: they are the guardian's own.
     pub output: Option<PathBuf>,
+    /// Whether it gets a process group of its own, so that Ctrl-C in the terminal that started it is not for it.
+    pub own_group: bool,
 }
 
-/// Runs the daemon and stays until it and all that descends from it has ended. SIGTERM, SIGINT and SIGHUP are handed on to the daemon.
+/// Runs the daemon and stays until it and all that descends from it has ended; its exit status, as a shell would give it. SIGTERM, SIGINT and SIGHUP are handed on to the daemon.
 ///
 /// Must be called while the process has one thread.
 ///
 /// # Errors
 /// Where the daemon could not be started.
-pub fn run(daemon: &Daemon) -> io::Result<ExitCode> {
+pub fn run(daemon: &Daemon) -> io::Result<u8> {
     become_reaper()?;
     // A mask is inherited: whatever is blocked here now, the daemon and all its services could never be asked to end with.
     SigSet::empty().thread_set_mask()?;
@@ -64,8 +66,10 @@ pub fn run(daemon: &Daemon) -> io::Result<ExitCode> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         command.stdout(file.try_clone()?).stderr(file);
     }
-    // A group of its own: Ctrl-C in the terminal that started it is not for the daemon.
-    let child = command.process_group(0).spawn()?;
+    if daemon.own_group {
+        command.process_group(0);
+    }
+    let child = command.spawn()?;
     // Our copy of the reading end goes with it: the daemon alone has one.
     drop(command);
     let mut wanted = SigSet::empty();
@@ -89,7 +93,7 @@ pub fn run(daemon: &Daemon) -> io::Result<ExitCode> {
         }
     };
     sweep::end_all(&signals)?;
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+    Ok(u8::try_from(code).unwrap_or(1))
 }
 
 /// From here on every orphan below this process becomes its child.

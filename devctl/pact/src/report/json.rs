@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Report, replay_command, text};
-use crate::verify::{Outcome, Verdict, Why};
+use crate::verify::{Outcome, Verdict};
 
 /// The version of the report's shape.
 pub const VERSION: u32 = 1;
@@ -69,13 +69,7 @@ fn outcome(of: &Outcome) -> Value {
 
 fn help(verdict: &Verdict) -> Option<&str> {
     match verdict {
-        Verdict::CouldNotRun {
-            why: Why::State { help, .. },
-        }
-        | Verdict::Pending {
-            why: Some(Why::State { help, .. }),
-            ..
-        } => help.as_deref(),
+        Verdict::CouldNotRun { why } | Verdict::Pending { why: Some(why), .. } => why.help(),
         _ => None,
     }
 }

@@ -27,6 +27,7 @@ fn case(outcome: &Outcome) -> TestCase {
     let mut status = match outcome.verdict {
         Verdict::Passed => TestCaseStatus::success(),
         Verdict::Broken { .. } => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Verdict::CouldNotRun { .. } if outcome.verdict.is_not_here() => TestCaseStatus::skipped(),
         Verdict::CouldNotRun { .. } => TestCaseStatus::non_success(NonSuccessKind::Error),
         Verdict::Pending { .. } => TestCaseStatus::skipped(),
     };

@@ -52,6 +52,8 @@ pub struct Counts {
     pub pending: usize,
     /// Nothing is known.
     pub could_not_run: usize,
+    /// Not tried: the provider is not of the project, and nobody said where it runs.
+    pub not_here: usize,
     /// Of all these, how many were taken from the cache.
     pub cached: usize,
 }
@@ -114,6 +116,7 @@ impl Counts {
             Verdict::Passed => &mut self.passed,
             Verdict::Broken { .. } => &mut self.broken,
             Verdict::Pending { .. } => &mut self.pending,
+            Verdict::CouldNotRun { .. } if outcome.verdict.is_not_here() => &mut self.not_here,
             Verdict::CouldNotRun { .. } => &mut self.could_not_run,
         };
         *of += 1;
@@ -122,7 +125,7 @@ impl Counts {
 
     /// All of them.
     pub fn total(&self) -> usize {
-        self.passed + self.broken + self.pending + self.could_not_run
+        self.passed + self.broken + self.pending + self.could_not_run + self.not_here
     }
 
     /// `12 kept, 1 broken`: what is 0 is left out, but for the kept.
@@ -132,6 +135,7 @@ impl Counts {
             (self.broken, "broken"),
             (self.pending, "pending"),
             (self.could_not_run, "could not run"),
+            (self.not_here, "not verifiable here"),
         ];
         parts.extend(
             others

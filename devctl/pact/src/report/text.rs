@@ -42,7 +42,7 @@ pub fn details(outcome: &Outcome) -> Vec<String> {
     }
     if let Verdict::CouldNotRun { why } | Verdict::Pending { why: Some(why), .. } = &outcome.verdict {
         lines.push(format!("could not {why}"));
-        if let crate::verify::Why::State { help: Some(help), .. } = why {
+        if let Some(help) = why.help() {
             lines.push(format!("  help: {help}"));
         }
     }

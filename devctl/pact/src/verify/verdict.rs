@@ -47,6 +47,22 @@ pub enum Why {
         /// What to do about it.
         help: Option<String>,
     },
+    /// The provider could not be brought up, or ended before its turn.
+    #[error("start the provider: {what}")]
+    NotReady {
+        /// What happened instead.
+        what: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
+    /// The provider is not of the project, and nobody said where it runs.
+    #[error("verify it here: {what}")]
+    NotHere {
+        /// Why not.
+        what: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
     /// No connection to the provider.
     #[error("reach the provider: {cause}")]
     Unreachable {
@@ -79,7 +95,27 @@ pub enum Why {
     },
 }
 
+impl Why {
+    /// What to do about it, where that is known.
+    pub fn help(&self) -> Option<&str> {
+        match self {
+            Self::State { help, .. } | Self::NotReady { help, .. } | Self::NotHere { help, .. } => help.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 impl Verdict {
+    /// Nothing was tried, since the provider is not to be had here: neither kept nor broken, and no failure.
+    pub fn is_not_here(&self) -> bool {
+        matches!(
+            self,
+            Self::CouldNotRun {
+                why: Why::NotHere { .. }
+            }
+        )
+    }
+
     /// The word that reports use.
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,0 +1,69 @@
+//! A place of its own for each verification of a project: two at once share nothing.
+
+use std::fs::File;
+
+use devctl_drivers::dirs::Dirs;
+
+use super::VerifyError;
+
+/// Verifications of one project at once; more than anybody starts.
+const MOST: usize = 64;
+
+/// A place, held until this is dropped: by its end, or by the process's, however that ends.
+pub(super) struct Place {
+    name: String,
+    _lock: File,
+}
+
+impl Place {
+    /// Takes the first that is free. `kind` keeps apart what must not share leftovers.
+    pub(super) fn take(dirs: &Dirs, kind: &str) -> Result<Self, VerifyError> {
+        for number in 1..=MOST {
+            let name = format!("{kind}/{number}");
+            let dir = dirs.state.join(&name);
+            let path = dir.join("lock");
+            let failed = |source| VerifyError::Place {
+                path: path.clone(),
+                source,
+            };
+            std::fs::create_dir_all(&dir).map_err(failed)?;
+            let lock = File::create(&path).map_err(failed)?;
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { name, _lock: lock }),
+                Err(std::fs::TryLockError::WouldBlock) => {}
+                Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
+            }
+        }
+        Err(VerifyError::Nothing {
+            what: format!("find a free place: {MOST} verifications of this project go on"),
+            help: "wait until one has ended".to_owned(),
+        })
+    }
+
+    /// The directories of one of its graphs.
+    pub(super) fn dirs(&self, project: &Dirs, graph: &str) -> Dirs {
+        project.apart(&format!("{}/{graph}", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use devctl_drivers::dirs::Places;
+
+    use super::*;
+
+    #[test]
+    fn two_at_once_share_nothing_and_a_place_is_free_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places {
+            devctl_home: Some(dir.path().join("home")),
+            ..Places::default()
+        };
+        let dirs = Dirs::of_project(dir.path(), "shop", &places);
+        let (one, two) = (Place::take(&dirs, "verify").unwrap(), Place::take(&dirs, "verify").unwrap());
+        let (of_one, of_two) = (one.dirs(&dirs, "api"), two.dirs(&dirs, "api"));
+        assert!(of_one.state != of_two.state && of_one.data != of_two.data && of_one.runtime != of_two.runtime);
+        drop(one);
+        assert_eq!(Place::take(&dirs, "verify").unwrap().dirs(&dirs, "api"), of_one);
+    }
+}

@@ -1,0 +1,192 @@
+//! One verification from its beginning to its end: providers at once, up to a number; one broker for all.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use devctl_compose::model::Project;
+use devctl_drivers::dirs::Dirs;
+use devctl_pact::index::Index;
+use devctl_pact::report::Report;
+use devctl_pact::verify::{Outcome, Target, Verdict};
+use devctl_wire::v1;
+use futures::StreamExt;
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::broker::Brokers;
+use super::place::Place;
+use super::work::{self, Work};
+use super::{Teller, Told, VerifyArgs, VerifyError, Verified, cells, changed, reduce, slot};
+use crate::prepare;
+use crate::specify;
+
+/// What all providers of a verification share.
+pub(super) struct Session {
+    pub(super) args: VerifyArgs,
+    pub(super) project: Project,
+    pub(super) index: Index,
+    pub(super) tell: Teller,
+    /// Ends everything: from outside, or after the first broken promise.
+    pub(super) stop: CancellationToken,
+    place: Place,
+    brokers: OnceCell<Result<Brokers, v1::Failure>>,
+    started: AtomicUsize,
+}
+
+/// Verifies what is asked for.
+///
+/// # Errors
+///
+/// Where nothing could be verified at all; what goes wrong with one provider is a verdict on its promises.
+pub async fn verify(args: VerifyArgs, tell: Teller) -> Result<Verified, VerifyError> {
+    let loaded = prepare::load(&args.source).await.map_err(|outcome| VerifyError::Project {
+        problems: outcome.diagnostics.into_iter().map(|diagnostic| diagnostic.text).collect(),
+    })?;
+    let project = loaded.project;
+    let mut found = work::find(&args, &project).await?;
+    if let Some(revision) = &args.changed_since {
+        changed::retain(&project, revision, &mut found).await?;
+    }
+    tell(Told::Found {
+        providers: found.works.len(),
+        promises: found.works.iter().map(|work| work.promises.len()).sum(),
+    });
+    let mut verified = Verified {
+        problems: found.problems,
+        ..Verified::default()
+    };
+    if args.dry_run {
+        verified.planned = planned(&found.works);
+        return Ok(verified);
+    }
+    args.dirs.create().map_err(|error| VerifyError::Nothing {
+        what: error.to_string(),
+        help: error.help().unwrap_or_default(),
+    })?;
+    let session = Session {
+        place: Place::take(&args.dirs, "verify")?,
+        stop: args.stop.child_token(),
+        args,
+        project,
+        index: found.index,
+        tell,
+        brokers: OnceCell::new(),
+        started: AtomicUsize::new(0),
+    };
+    let wanted: usize = found.works.iter().map(|work| work.promises.len()).sum();
+    let outcomes = session.run(found.works).await;
+    if let Some(Ok(brokers)) = session.brokers.into_inner() {
+        brokers.end().await;
+    }
+    verified.interrupted = session.args.stop.is_cancelled();
+    verified.left_out = wanted.saturating_sub(outcomes.len());
+    verified.started = session.started.into_inner();
+    verified.report = Report::new(outcomes);
+    Ok(verified)
+}
+
+impl Session {
+    async fn run(&self, works: Vec<Work>) -> Vec<Outcome> {
+        let jobs = self.args.jobs.unwrap_or_else(jobs);
+        let outcomes = futures::stream::iter(works.iter().map(|work| self.one(work)))
+            .buffered(jobs.max(1))
+            .collect::<Vec<_>>()
+            .await;
+        outcomes.into_iter().flatten().collect()
+    }
+
+    async fn one(&self, work: &Work) -> Vec<Outcome> {
+        match &work.place {
+            work::Place::NotHere { what, help } => work.all(&Work::not_here(what, help), &[]),
+            work::Place::Url(url) => slot::verify_url(self, work, url).await,
+            work::Place::Service(service) => {
+                if self.stop.is_cancelled() {
+                    return Vec::new();
+                }
+                // The broker takes longest: it boots while the provider is built.
+                let (built, ()) = tokio::join!(cells::build(self, work, service), self.boot(service));
+                match built {
+                    Ok(()) => slot::verify(self, work, service).await,
+                    Err(outcomes) => outcomes,
+                }
+            }
+        }
+    }
+
+    async fn boot(&self, service: &str) {
+        let has_contracts = |_: &str| false;
+        let needs = reduce::needs(&self.project, service, &has_contracts);
+        if !needs.brokers.is_empty() {
+            let _told_by_who_needs_it = self.brokers().await;
+        }
+    }
+
+    /// The brokers, booted by whoever needs them first.
+    pub(super) async fn brokers(&self) -> Result<&Brokers, v1::Failure> {
+        let start = async || {
+            (self.tell)(Told::Broker);
+            let role = |service: &devctl_compose::model::Service| reduce::role(service, false) == reduce::Role::Broker;
+            let services = self.project.services.values().filter(|service| role(service));
+            let names: BTreeSet<String> = services.map(|service| service.name.clone()).collect();
+            Brokers::start(&self.args, self.dirs("broker"), &self.project, &names).await
+        };
+        self.brokers.get_or_init(start).await.as_ref().map_err(Clone::clone)
+    }
+
+    /// Hears a verdict; whether to go on.
+    pub(super) fn heard(&self, outcome: &Outcome) -> bool {
+        (self.tell)(Told::Replayed(Box::new(outcome.clone())));
+        if self.args.fail_fast && matches!(outcome.verdict, Verdict::Broken { .. }) {
+            self.stop.cancel();
+            return false;
+        }
+        true
+    }
+
+    pub(super) fn one_started(&self) {
+        self.started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How a provider at `base` is asked.
+    pub(super) fn target(&self, base: Url) -> Target {
+        Target {
+            answer_within: self.args.answer_within,
+            ..Target::new(base)
+        }
+    }
+
+    /// The directories of one of its graphs.
+    pub(super) fn dirs(&self, graph: &str) -> Dirs {
+        self.place.dirs(&self.args.dirs, graph)
+    }
+
+    /// The file that declares a service's provider states.
+    pub(super) fn states_file(&self, service: &str) -> Option<PathBuf> {
+        let contracts = self.project.services.get(service)?.x_devctl.contracts.as_ref()?;
+        Some(specify::normal(&self.project.working_dir.join(contracts.states.as_ref()?)))
+    }
+}
+
+/// As many as there are cores: a provider that is replayed keeps about one of them busy.
+fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).max(2)
+}
+
+fn planned(works: &[Work]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for work in works {
+        let place = match &work.place {
+            work::Place::Service(service) => format!("service `{service}`, started alone"),
+            work::Place::Url(url) => format!("at {url}"),
+            work::Place::NotHere { what, .. } => format!("not verifiable here: {what}"),
+        };
+        lines.push(format!("{}: {} promises, {place}", work.provider, work.promises.len()));
+        for (contract, interaction) in &work.promises {
+            lines.push(format!("  {}  {}: {}", interaction.id, contract.consumer, interaction.title()));
+        }
+    }
+    lines
+}
+
