@@ -94,7 +94,9 @@ pub(crate) struct Verify {
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').filter(|(name, url)| !name.is_empty() && !url.is_empty());
+    let pair = text
+        .split_once('=')
+        .filter(|(name, url)| !name.is_empty() && !url.is_empty());
     let pair = pair.map(|(name, url)| (name.to_owned(), url.to_owned()));
     pair.ok_or_else(|| "write it as PROVIDER=http://HOST:PORT".to_owned())
 }

@@ -129,8 +129,18 @@ impl State {
             0 => String::new(),
             count => format!(", {count} broken"),
         };
-        let at: Vec<String> = self.providers.iter().map(|(name, what)| format!("{name} {what}")).collect();
-        format!("{}/{}{broken} · {:.0} s · {}", self.done, self.total, since.as_secs_f64(), at.join(" · "))
+        let at: Vec<String> = self
+            .providers
+            .iter()
+            .map(|(name, what)| format!("{name} {what}"))
+            .collect();
+        format!(
+            "{}/{}{broken} · {:.0} s · {}",
+            self.done,
+            self.total,
+            since.as_secs_f64(),
+            at.join(" · ")
+        )
     }
 }
 
@@ -173,7 +183,9 @@ fn whole(report: &Report, style: Style) -> String {
                 match &outcome.verdict {
                     Verdict::Passed => {}
                     // What keeps all of a provider's promises from being tried is told once.
-                    Verdict::CouldNotRun { why: why @ (Why::NotReady { .. } | Why::NotHere { .. }) } => {
+                    Verdict::CouldNotRun {
+                        why: why @ (Why::NotReady { .. } | Why::NotHere { .. }),
+                    } => {
                         if told != Some(why) {
                             text.push_str(&provider_missing(why, outcome, style));
                         }

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::VerifyArgs;
 use super::graph::Graph;
-use super::reduce;
 use super::ready::failed;
+use super::reduce;
 use super::vhost::Relay;
 use crate::start::{AMQP_PORT, MANAGEMENT_PORT};
 
@@ -62,7 +62,12 @@ pub(super) enum HostError {
 
 impl Brokers {
     /// Boots them. An error is what to tell of every provider that needs one.
-    pub(super) async fn start(args: &VerifyArgs, dirs: Dirs, project: &Project, names: &BTreeSet<String>) -> Result<Self, v1::Failure> {
+    pub(super) async fn start(
+        args: &VerifyArgs,
+        dirs: Dirs,
+        project: &Project,
+        names: &BTreeSet<String>,
+    ) -> Result<Self, v1::Failure> {
         let graph = Graph::start(dirs).await.map_err(|error| v1::Failure {
             what: crate::start::told(&error),
             ..v1::Failure::default()
@@ -80,9 +85,19 @@ impl Brokers {
             let (Some(amqp), Some(management)) = (live.ports.get(&AMQP_PORT), live.ports.get(&MANAGEMENT_PORT)) else {
                 continue;
             };
-            let set = |name: &str| live.spec.environment.get(name).filter(|value| !value.is_empty()).cloned();
+            let set = |name: &str| {
+                live.spec
+                    .environment
+                    .get(name)
+                    .filter(|value| !value.is_empty())
+                    .cloned()
+            };
             let hosts = VirtualHosts {
-                client: Client::builder().no_proxy().timeout(CALL_LIMIT).build().unwrap_or_default(),
+                client: Client::builder()
+                    .no_proxy()
+                    .timeout(CALL_LIMIT)
+                    .build()
+                    .unwrap_or_default(),
                 api: format!("http://{management}/api"),
                 user: set("RABBITMQ_DEFAULT_USER").unwrap_or_else(|| "guest".to_owned()),
                 password: set("RABBITMQ_DEFAULT_PASS").unwrap_or_else(|| "guest".to_owned()),
@@ -115,7 +130,8 @@ impl Brokers {
         Ok(ways)
     }
 
-    /// How virtual hosts are made at the first broker.
+    /// How virtual hosts are made at a broker.
+    #[expect(dead_code, reason = "the messages of a provider are what it is for")]
     pub(super) fn hosts(&self, name: &str) -> Option<&Arc<VirtualHosts>> {
         self.running.get(name).map(|running| &running.hosts)
     }
@@ -131,6 +147,7 @@ impl Ways {
         &self.ports
     }
 
+    #[expect(dead_code, reason = "the messages of a provider are what it is for")]
     /// The first broker and the provider's own virtual host there; waits until the provider has opened it.
     pub(super) async fn opened(&self) -> Option<(String, String)> {
         let (name, relay) = self.relays.first_key_value()?;
@@ -143,28 +160,39 @@ impl VirtualHosts {
     pub(super) async fn copy(&self, original: &str, own: &str) -> Result<(), HostError> {
         let (from, to) = (encoded(original), encoded(own));
         self.call(Method::PUT, &format!("vhosts/{to}"), Some(json!({}))).await?;
-        let rights = self.call(Method::GET, &format!("vhosts/{from}/permissions"), None).await?;
+        let rights = self
+            .call(Method::GET, &format!("vhosts/{from}/permissions"), None)
+            .await?;
         for right in rights.as_array().into_iter().flatten() {
             let user = encoded(right["user"].as_str().unwrap_or_default());
             let body = json!({ "configure": right["configure"], "write": right["write"], "read": right["read"] });
-            self.call(Method::PUT, &format!("permissions/{to}/{user}"), Some(body)).await?;
+            self.call(Method::PUT, &format!("permissions/{to}/{user}"), Some(body))
+                .await?;
         }
         let everything = json!({ "configure": ".*", "write": ".*", "read": ".*" });
         let me = encoded(&self.user);
-        self.call(Method::PUT, &format!("permissions/{to}/{me}"), Some(everything)).await?;
+        self.call(Method::PUT, &format!("permissions/{to}/{me}"), Some(everything))
+            .await?;
         let definitions = self.call(Method::GET, &format!("definitions/{from}"), None).await?;
-        self.call(Method::POST, &format!("definitions/{to}"), Some(definitions)).await?;
+        self.call(Method::POST, &format!("definitions/{to}"), Some(definitions))
+            .await?;
         Ok(())
     }
 
+    #[expect(dead_code, reason = "the messages of a provider are what it is for")]
     /// Removes a virtual host with everything in it.
     pub(super) async fn remove(&self, own: &str) -> Result<(), HostError> {
-        self.call(Method::DELETE, &format!("vhosts/{}", encoded(own)), None).await.map(drop)
+        self.call(Method::DELETE, &format!("vhosts/{}", encoded(own)), None)
+            .await
+            .map(drop)
     }
 
+    #[expect(dead_code, reason = "the messages of a provider are what it is for")]
     /// What the plugin says of something of a virtual host, such as its `queues`.
     pub(super) async fn list(&self, what: &str, own: &str) -> Result<Vec<Value>, HostError> {
-        let listed = self.call(Method::GET, &format!("{what}/{}", encoded(own)), None).await?;
+        let listed = self
+            .call(Method::GET, &format!("{what}/{}", encoded(own)), None)
+            .await?;
         Ok(listed.as_array().cloned().unwrap_or_default())
     }
 

@@ -12,8 +12,8 @@ use super::Told;
 use super::ready::not_ready;
 use super::session::Session;
 use super::work::Work;
-use crate::specify::{self, Addresses, Choice, Ground, Machine};
 use crate::spec::NodeSpec;
+use crate::specify::{self, Addresses, Choice, Ground, Machine};
 
 /// Builds the service. Where it cannot be built, nothing is known of its promises.
 pub(super) async fn build(session: &Session, work: &Work, service: &str) -> Result<(), Vec<Outcome>> {
@@ -50,7 +50,10 @@ async fn spec(session: &Session, service: &str) -> Option<NodeSpec> {
     let path = source.environment.get("PATH").cloned().unwrap_or_default();
     let machine = tokio::task::spawn_blocking(move || Machine::look(&path)).await.ok()?;
     let choose = |service: &devctl_compose::model::Service| {
-        (service.name.clone(), specify::choose(service, source.runtime(), false, &machine))
+        (
+            service.name.clone(),
+            specify::choose(service, source.runtime(), false, &machine),
+        )
     };
     let choices: std::collections::HashMap<String, Choice> = session.project.services.values().map(choose).collect();
     let ground = Ground {
@@ -61,5 +64,10 @@ async fn spec(session: &Session, service: &str) -> Option<NodeSpec> {
         addresses: &Addresses::new(&session.project),
     };
     let written = session.project.services.get(service)?;
-    Some(specify::node(&ground, written, NodeId::from(service), ContentHash(String::new())))
+    Some(specify::node(
+        &ground,
+        written,
+        NodeId::from(service),
+        ContentHash(String::new()),
+    ))
 }

@@ -26,15 +26,20 @@ pub(super) async fn retain(project: &Project, revision: &str, found: &mut Found)
     };
     let touched = |work: &Work| {
         let Place::Service(name) = &work.place else { return true };
-        let Some(service) = project.services.get(name) else { return true };
+        let Some(service) = project.services.get(name) else {
+            return true;
+        };
         let consumer = crate::prepare::pacticipant(project, name, false);
         let mut neighbours = found.index.of_consumer(&consumer);
         neighbours.any(|contract| is_changed(&contract.origin))
-            || inputs(project, service).iter().any(|input| changed.iter().any(|path| path.starts_with(input)))
+            || inputs(project, service)
+                .iter()
+                .any(|input| changed.iter().any(|path| path.starts_with(input)))
     };
     let touched: Vec<bool> = found.works.iter().map(touched).collect();
     for (work, touched) in found.works.iter_mut().zip(touched) {
-        work.promises.retain(|(contract, _)| touched || is_changed(&contract.origin));
+        work.promises
+            .retain(|(contract, _)| touched || is_changed(&contract.origin));
     }
     found.works.retain(|work| !work.promises.is_empty());
     Ok(())
@@ -47,7 +52,12 @@ fn inputs(project: &Project, service: &Service) -> Vec<PathBuf> {
     let watched = service.develop.iter().flat_map(|develop| &develop.watch);
     inputs.extend(watched.map(|watch| at(&watch.path)));
     let x = &service.x_devctl;
-    inputs.extend(x.contracts.iter().filter_map(|contracts| contracts.states.as_deref()).map(at));
+    inputs.extend(
+        x.contracts
+            .iter()
+            .filter_map(|contracts| contracts.states.as_deref())
+            .map(at),
+    );
     let native = x.native.as_ref();
     if inputs.is_empty() || service.develop.is_none() {
         let dir = native.and_then(|native| native.dir.as_deref()).unwrap_or(".");
@@ -68,8 +78,19 @@ fn changed(dir: &Path, revision: &str) -> Result<BTreeSet<PathBuf>, VerifyError>
     };
     let root = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?.trim());
     let differing = git(&["diff", "--name-only", "-z", revision, "--"])?;
-    let new = git(&["ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", ":/"])?;
-    let names = differing.split('\0').chain(new.split('\0')).filter(|name| !name.is_empty());
+    let new = git(&[
+        "ls-files",
+        "--others",
+        "--exclude-standard",
+        "--full-name",
+        "-z",
+        "--",
+        ":/",
+    ])?;
+    let names = differing
+        .split('\0')
+        .chain(new.split('\0'))
+        .filter(|name| !name.is_empty());
     Ok(names.map(|name| normal(&root.join(name))).collect())
 }
 

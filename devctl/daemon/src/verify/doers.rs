@@ -17,7 +17,13 @@ pub(super) fn database_url(server: &Live, database: &str) -> Option<String> {
     let at = server.ports.get(&POSTGRES_PORT)?;
     let set = |name: &str| variable(server, name);
     let user = set("POSTGRES_USER").unwrap_or_else(|| "postgres".to_owned());
-    let mut config = format!("host={} port={} user={} dbname={}", at.ip(), at.port(), quoted(&user), quoted(database));
+    let mut config = format!(
+        "host={} port={} user={} dbname={}",
+        at.ip(),
+        at.port(),
+        quoted(&user),
+        quoted(database)
+    );
     if let Some(password) = set("POSTGRES_PASSWORD") {
         config.push_str(&format!(" password={}", quoted(&password)));
     }
@@ -27,21 +33,47 @@ pub(super) fn database_url(server: &Live, database: &str) -> Option<String> {
 /// The database that `provider` uses at `server`: the one that a URL of its names, a variable that says so, the server's own.
 pub(super) fn database_name(provider: &Service, server: &Service, named: &dyn Fn(&str) -> bool) -> String {
     let native = provider.x_devctl.native.iter().flat_map(|native| &native.env);
-    let set = provider.environment.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+    let set = provider
+        .environment
+        .iter()
+        .filter_map(|(key, value)| Some((key, value.as_ref()?)));
     let variables: Vec<(&String, &String)> = native.chain(set).collect();
     let of_url = variables.iter().find_map(|(_, value)| {
-        let (_, rest) = value.split_once("://").filter(|(scheme, _)| scheme.contains("postgres"))?;
+        let (_, rest) = value
+            .split_once("://")
+            .filter(|(scheme, _)| scheme.contains("postgres"))?;
         let (authority, path) = rest.split_once('/')?;
         let host = authority.rsplit('@').next()?.split(':').next()?;
         let name = path.split(['?', '#']).next()?;
         (named(host) && !name.is_empty()).then(|| name.to_owned())
     });
-    const NAMES: [&str; 6] = ["PGDATABASE", "POSTGRES_DB", "DB_NAME", "DATABASE_NAME", "DB_DATABASE", "POSTGRES_DATABASE"];
+    const NAMES: [&str; 6] = [
+        "PGDATABASE",
+        "POSTGRES_DB",
+        "DB_NAME",
+        "DATABASE_NAME",
+        "DB_DATABASE",
+        "POSTGRES_DATABASE",
+    ];
     let of_variable = || {
-        let is_name = |key: &str| NAMES.iter().any(|name| key == *name || key.ends_with(&format!("_{name}")));
-        variables.iter().find(|(key, _)| is_name(key)).map(|(_, value)| (*value).clone())
+        let is_name = |key: &str| {
+            NAMES
+                .iter()
+                .any(|name| key == *name || key.ends_with(&format!("_{name}")))
+        };
+        variables
+            .iter()
+            .find(|(key, _)| is_name(key))
+            .map(|(_, value)| (*value).clone())
     };
-    let of_server = |name: &str| server.environment.get(name).cloned().flatten().filter(|value| !value.is_empty());
+    let of_server = |name: &str| {
+        server
+            .environment
+            .get(name)
+            .cloned()
+            .flatten()
+            .filter(|value| !value.is_empty())
+    };
     of_url
         .or_else(of_variable)
         .or_else(|| of_server("POSTGRES_DB"))
@@ -91,7 +123,11 @@ impl StubSteps for Neighbours {
                 let known: Vec<&str> = self.stubs.keys().map(String::as_str).collect();
                 return Err(StepError::Other(format!(
                     "find `{name}` among the neighbours: {}",
-                    if known.is_empty() { "there is none".to_owned() } else { format!("there is {}", known.join(", ")) }
+                    if known.is_empty() {
+                        "there is none".to_owned()
+                    } else {
+                        format!("there is {}", known.join(", "))
+                    }
                 )));
             };
             let known = stub.known_states();
@@ -107,7 +143,11 @@ impl StubSteps for Neighbours {
             // One stub may be known by two names: the one that a step uses decides.
             match states.get(name) {
                 Some(wanted) => stub.set_states(wanted.clone()),
-                None if !self.stubs.iter().any(|(other, one)| Arc::ptr_eq(one, stub) && states.contains_key(other)) => {
+                None if !self
+                    .stubs
+                    .iter()
+                    .any(|(other, one)| Arc::ptr_eq(one, stub) && states.contains_key(other)) =>
+                {
                     stub.set_states(Vec::new());
                 }
                 None => {}
@@ -138,7 +178,11 @@ services:
             ..LoadOptions::default()
         };
         let project = load(&files, &options).unwrap().project;
-        let name = |service: &str| database_name(&project.services[service], &project.services["db"], &|host| host == "db");
+        let name = |service: &str| {
+            database_name(&project.services[service], &project.services["db"], &|host| {
+                host == "db"
+            })
+        };
         assert_eq!(["a", "b", "c"].map(name), ["orders", "stock", "boss"]);
     }
 }

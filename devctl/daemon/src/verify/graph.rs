@@ -126,6 +126,7 @@ impl Graph {
         }
     }
 
+    #[expect(dead_code, reason = "the messages of a provider are what it is for")]
     /// Starts, stops or restarts a node, and waits for what comes of it.
     pub(super) async fn act(&self, verb: Verb, node: &str, limit: Duration) -> v1::Outcome {
         let request = v1::ActRequest {

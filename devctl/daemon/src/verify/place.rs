@@ -60,7 +60,10 @@ mod tests {
             ..Places::default()
         };
         let dirs = Dirs::of_project(dir.path(), "shop", &places);
-        let (one, two) = (Place::take(&dirs, "verify").unwrap(), Place::take(&dirs, "verify").unwrap());
+        let (one, two) = (
+            Place::take(&dirs, "verify").unwrap(),
+            Place::take(&dirs, "verify").unwrap(),
+        );
         let (of_one, of_two) = (one.dirs(&dirs, "api"), two.dirs(&dirs, "api"));
         assert!(of_one.state != of_two.state && of_one.data != of_two.data && of_one.runtime != of_two.runtime);
         drop(one);

@@ -30,7 +30,10 @@ pub(super) fn not_ready(provider: &str, failure: &v1::Failure) -> (Verdict, Vec<
     };
     let probe = failure.probe_output.trim();
     if !probe.is_empty() {
-        what.push_str(&format!("; its readiness test said: {}", probe.lines().last().unwrap_or_default()));
+        what.push_str(&format!(
+            "; its readiness test said: {}",
+            probe.lines().last().unwrap_or_default()
+        ));
     }
     let help = (!failure.help.is_empty()).then(|| failure.help.clone());
     let why = Why::NotReady { what, help };

@@ -296,7 +296,10 @@ services:
     #[test]
     fn a_broker_gets_the_plugin_that_makes_virtual_hosts() {
         assert_eq!(with_management("rabbitmq:3.10"), "rabbitmq:3.10-management");
-        assert_eq!(with_management("rabbitmq:3.10-management-alpine"), "rabbitmq:3.10-management-alpine");
+        assert_eq!(
+            with_management("rabbitmq:3.10-management-alpine"),
+            "rabbitmq:3.10-management-alpine"
+        );
         assert_eq!(with_management("rabbitmq"), "rabbitmq:management");
         assert_eq!(with_management("reg:5000/rabbitmq"), "reg:5000/rabbitmq:management");
     }

@@ -18,7 +18,7 @@ use url::Url;
 use super::broker::Brokers;
 use super::place::Place;
 use super::work::{self, Work};
-use super::{Teller, Told, VerifyArgs, VerifyError, Verified, cells, changed, reduce, slot};
+use super::{Teller, Told, Verified, VerifyArgs, VerifyError, cells, changed, reduce, slot};
 use crate::prepare;
 use crate::specify;
 
@@ -41,9 +41,15 @@ pub(super) struct Session {
 ///
 /// Where nothing could be verified at all; what goes wrong with one provider is a verdict on its promises.
 pub async fn verify(args: VerifyArgs, tell: Teller) -> Result<Verified, VerifyError> {
-    let loaded = prepare::load(&args.source).await.map_err(|outcome| VerifyError::Project {
-        problems: outcome.diagnostics.into_iter().map(|diagnostic| diagnostic.text).collect(),
-    })?;
+    let loaded = prepare::load(&args.source)
+        .await
+        .map_err(|outcome| VerifyError::Project {
+            problems: outcome
+                .diagnostics
+                .into_iter()
+                .map(|diagnostic| diagnostic.text)
+                .collect(),
+        })?;
     let project = loaded.project;
     let mut found = work::find(&args, &project).await?;
     if let Some(revision) = &args.changed_since {
@@ -165,7 +171,9 @@ impl Session {
     /// The file that declares a service's provider states.
     pub(super) fn states_file(&self, service: &str) -> Option<PathBuf> {
         let contracts = self.project.services.get(service)?.x_devctl.contracts.as_ref()?;
-        Some(specify::normal(&self.project.working_dir.join(contracts.states.as_ref()?)))
+        Some(specify::normal(
+            &self.project.working_dir.join(contracts.states.as_ref()?),
+        ))
     }
 }
 
@@ -184,9 +192,13 @@ fn planned(works: &[Work]) -> Vec<String> {
         };
         lines.push(format!("{}: {} promises, {place}", work.provider, work.promises.len()));
         for (contract, interaction) in &work.promises {
-            lines.push(format!("  {}  {}: {}", interaction.id, contract.consumer, interaction.title()));
+            lines.push(format!(
+                "  {}  {}: {}",
+                interaction.id,
+                contract.consumer,
+                interaction.title()
+            ));
         }
     }
     lines
 }
-

@@ -1,7 +1,6 @@
 //! One provider, started alone with what it needs, and its promises replayed.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,11 +13,12 @@ use devctl_pact::states::postgres::Postgres;
 use devctl_pact::states::steps::Doers;
 use devctl_pact::states::{self, Executor};
 use devctl_pact::stub::Stub;
-use devctl_pact::verify::{HttpVerifier, NoStates, Outcome, ProviderStates, Target, Verdict, Why, reference};
+use devctl_pact::verify::{HttpVerifier, NoStates, Outcome, ProviderStates, Verdict, Why, reference};
 use devctl_wire::v1;
 use jiff::Timestamp;
 use url::Url;
 
+use super::Told;
 use super::broker::Ways;
 use super::doers::{Neighbours, database_name, database_url};
 use super::graph::{Graph, Stubs};
@@ -26,7 +26,6 @@ use super::ready::{failed, not_ready};
 use super::reduce::{self, Needs};
 use super::session::Session;
 use super::work::Work;
-use super::Told;
 use crate::live::Live;
 use crate::prepare::pacticipant;
 
@@ -105,10 +104,13 @@ async fn ways(session: &Session, needs: &Needs, service: &str) -> Result<Option<
         return Ok(None);
     }
     let brokers = session.brokers().await?;
-    let ways = brokers.ways(&needs.brokers, service).await.map_err(|error| v1::Failure {
-        what: format!("failed to listen for the broker: {error}"),
-        ..v1::Failure::default()
-    })?;
+    let ways = brokers
+        .ways(&needs.brokers, service)
+        .await
+        .map_err(|error| v1::Failure {
+            what: format!("failed to listen for the broker: {error}"),
+            ..v1::Failure::default()
+        })?;
     Ok(Some(ways))
 }
 
@@ -140,7 +142,10 @@ impl Slot<'_> {
         let brokers = self.ways.map_or(&none, Ways::ports);
         let reduced = reduce::reduce(&self.session.project, self.service, self.needs, brokers);
         let (stubs, neighbours) = self.stubs();
-        let outcome = self.graph.up(reduced, &self.session.args.source, stubs, READY_LIMIT).await;
+        let outcome = self
+            .graph
+            .up(reduced, &self.session.args.source, stubs, READY_LIMIT)
+            .await;
         if let Some(failure) = failed(&outcome) {
             return unready(self.work, self.service, &failure);
         }
@@ -186,12 +191,25 @@ impl Slot<'_> {
 
     /// Where it is asked: the port that shows its readiness, else its first one.
     fn http(&self, live: &Live) -> Option<Url> {
-        let native = self.session.project.services.get(self.service)?.x_devctl.native.as_ref();
+        let native = self
+            .session
+            .project
+            .services
+            .get(self.service)?
+            .x_devctl
+            .native
+            .as_ref();
         let of_readiness = native.and_then(|native| match native.ready {
             Some(Written::Http { port, .. }) => port.or_else(|| native.ports.keys().next().copied()),
             _ => None,
         });
-        let first = || live.spec.ports.iter().copied().find(|port| live.ports.contains_key(port));
+        let first = || {
+            live.spec
+                .ports
+                .iter()
+                .copied()
+                .find(|port| live.ports.contains_key(port))
+        };
         let at = live.ports.get(&of_readiness.or_else(first)?)?;
         Url::parse(&format!("http://{at}")).ok()
     }
@@ -221,7 +239,10 @@ impl Slot<'_> {
                 states::parse(&shown.display().to_string(), &text).map_err(|error| crate::start::told(&error))
             }
             None => Ok(Declared {
-                origin: format!("`x-devctl.contracts.states` of service `{}`, which names no file", self.service),
+                origin: format!(
+                    "`x-devctl.contracts.states` of service `{}`, which names no file",
+                    self.service
+                ),
                 ..Declared::default()
             }),
         }
@@ -238,14 +259,24 @@ impl Slot<'_> {
         let name = database_name(provider, service, &named);
         let config = database_url(&live, &name).ok_or_else(|| format!("`{server}` has no port"))?;
         let connected = Postgres::connect(&config).await;
-        connected.map_err(|error| format!("failed to connect to the database `{name}` of `{server}`: {}", crate::start::told(&error)))
+        connected.map_err(|error| {
+            format!(
+                "failed to connect to the database `{name}` of `{server}`: {}",
+                crate::start::told(&error)
+            )
+        })
     }
 
     async fn replay(&self, live: &Live, base: Url, states: Arc<dyn ProviderStates>) -> Vec<Outcome> {
         let target = self.session.target(base);
         if self.session.args.reference {
             let outcomes = reference::verify_all(&target, &self.work.promises, states).await;
-            return outcomes.into_iter().inspect(|outcome| drop(self.session.heard(outcome))).collect();
+            return outcomes
+                .into_iter()
+                .inspect(|outcome| {
+                    self.session.heard(outcome);
+                })
+                .collect();
         }
         let verifier = match HttpVerifier::new(target) {
             Ok(verifier) => verifier,
@@ -263,7 +294,13 @@ impl Slot<'_> {
             outcomes.push(outcome);
             if let Some(what) = gone {
                 let rest = &self.work.promises[outcomes.len()..];
-                let (verdict, _) = not_ready(self.service, &v1::Failure { what, ..v1::Failure::default() });
+                let (verdict, _) = not_ready(
+                    self.service,
+                    &v1::Failure {
+                        what,
+                        ..v1::Failure::default()
+                    },
+                );
                 outcomes.extend(rest.iter().map(|(contract, interaction)| {
                     Outcome::new(contract, interaction, verdict.clone(), Duration::ZERO)
                 }));
@@ -315,10 +352,4 @@ async fn printed(logs: &LogStore, service: &str, since: Timestamp, trace: Option
     let mut shown = if of_trace.is_empty() { lines } else { of_trace };
     shown.drain(..shown.len().saturating_sub(LINES));
     shown
-}
-
-/// Where a container port really is.
-#[expect(dead_code, reason = "gRPC promises are replayed at another port than HTTP ones")]
-fn at(live: &Live, port: u16) -> Option<SocketAddr> {
-    live.ports.get(&port).copied()
 }

@@ -78,8 +78,7 @@ impl Relay {
     /// The broker's name of the virtual host that the provider has opened; waits for the first one.
     pub(super) async fn opened(&self) -> Option<String> {
         let mut opened = self.opened.clone();
-        let name = opened.wait_for(Option::is_some).await.ok()?.clone();
-        name
+        opened.wait_for(Option::is_some).await.ok()?.as_ref().cloned()
     }
 }
 
@@ -114,11 +113,16 @@ impl Way {
             client.read_exact(&mut head).await?;
             let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]) as usize;
             if size > LONGEST {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a method of more than 1 MiB"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a method of more than 1 MiB",
+                ));
             }
             let mut payload = vec![0; size + 1];
             client.read_exact(&mut payload).await?;
-            let named = (head[0] == 1 && payload.starts_with(&OPEN)).then(|| named(&payload)).flatten();
+            let named = (head[0] == 1 && payload.starts_with(&OPEN))
+                .then(|| named(&payload))
+                .flatten();
             let Some(written) = named else {
                 broker.write_all(&head).await?;
                 broker.write_all(&payload).await?;
@@ -139,10 +143,18 @@ impl Way {
     /// asked for it all the same: its refusal is what the provider's log then shows.
     async fn own(&self, written: &str) -> String {
         let own = format!("{written}~{}", self.mark);
-        let made = self.making.lock().unwrap_or_else(PoisonError::into_inner).contains(&own);
+        let made = self
+            .making
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&own);
         if !made {
             match self.hosts.copy(written, &own).await {
-                Ok(()) => self.making.lock().unwrap_or_else(PoisonError::into_inner).push(own.clone()),
+                Ok(()) => self
+                    .making
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(own.clone()),
                 Err(error) => tracing::warn!(%error, vhost = own, "the virtual host could not be made"),
             }
         }

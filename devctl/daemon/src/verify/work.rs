@@ -66,7 +66,11 @@ pub(super) async fn find(args: &VerifyArgs, project: &Project) -> Result<Found, 
         if problems.is_empty() {
             problems.push("no pact was found".to_owned());
         }
-        return Ok(Found { index, works: Vec::new(), problems });
+        return Ok(Found {
+            index,
+            works: Vec::new(),
+            problems,
+        });
     }
     let urls = urls(args)?;
     let selection = selection(args, project, &index)?;
@@ -84,7 +88,11 @@ pub(super) async fn find(args: &VerifyArgs, project: &Project) -> Result<Found, 
     };
     let works: Vec<Work> = by_provider.into_iter().map(work).collect();
     if works.is_empty() && args.shard.is_none() {
-        let asked = args.interaction.as_ref().map(|regex| regex.as_str()).unwrap_or_default();
+        let asked = args
+            .interaction
+            .as_ref()
+            .map(|regex| regex.as_str())
+            .unwrap_or_default();
         return Err(VerifyError::Nothing {
             what: format!("find an interaction that is, or is described by, `{asked}`"),
             help: "`devctl verify --dry-run` lists what there is".to_owned(),
@@ -98,7 +106,9 @@ fn selection(args: &VerifyArgs, project: &Project, index: &Index) -> Result<Sele
     let known = |asked: &[String], names: Vec<&str>, provider: bool| {
         let name = |name: &String| {
             let as_pacts_say = pacticipant(project, name, provider);
-            let found = [name, &as_pacts_say].into_iter().find(|name| names.contains(&name.as_str()));
+            let found = [name, &as_pacts_say]
+                .into_iter()
+                .find(|name| names.contains(&name.as_str()));
             let word = if provider { "provider" } else { "consumer" };
             found.cloned().ok_or_else(|| VerifyError::Nothing {
                 what: format!("find a contract whose {word} is `{name}`"),
