@@ -11,7 +11,6 @@ use devctl_wire::v1;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use super::VerifyArgs;
 use super::graph::Graph;
 use super::ready::failed;
 use super::reduce;
@@ -63,7 +62,7 @@ pub(super) enum HostError {
 impl Brokers {
     /// Boots them. An error is what to tell of every provider that needs one.
     pub(super) async fn start(
-        args: &VerifyArgs,
+        source: &v1::Source,
         dirs: Dirs,
         project: &Project,
         names: &BTreeSet<String>,
@@ -72,9 +71,9 @@ impl Brokers {
             what: crate::start::told(&error),
             ..v1::Failure::default()
         })?;
-        let managed = args.source.runtime() != v1::Runtime::Docker;
-        let reduced = reduce::brokers(project, names, managed);
-        let outcome = graph.up(reduced, &args.source, Vec::new(), BOOT_LIMIT).await;
+        let native: BTreeSet<&String> = source.runtimes.keys().collect();
+        let reduced = reduce::brokers(project, names, &|name| native.contains(name));
+        let outcome = graph.up(reduced, source, Vec::new(), BOOT_LIMIT).await;
         if let Some(failure) = failed(&outcome) {
             graph.end().await;
             return Err(failure);
@@ -83,7 +82,13 @@ impl Brokers {
         for name in names {
             let Some(live) = graph.look(name).await else { continue };
             let (Some(amqp), Some(management)) = (live.ports.get(&AMQP_PORT), live.ports.get(&MANAGEMENT_PORT)) else {
-                continue;
+                graph.end().await;
+                return Err(v1::Failure {
+                    node: name.clone(),
+                    what: "its image has no management plugin, which makes a virtual host for each provider".to_owned(),
+                    help: "take the `-management` variant of the image".to_owned(),
+                    ..v1::Failure::default()
+                });
             };
             let set = |name: &str| {
                 live.spec

@@ -1,5 +1,6 @@
 //! Builds a provider before its promises are replayed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use devctl_core::NodeId;
@@ -13,11 +14,11 @@ use super::ready::not_ready;
 use super::session::Session;
 use super::work::Work;
 use crate::spec::NodeSpec;
-use crate::specify::{self, Addresses, Choice, Ground, Machine};
+use crate::specify::{self, Addresses, Choice, Ground};
 
 /// Builds the service. Where it cannot be built, nothing is known of its promises.
 pub(super) async fn build(session: &Session, work: &Work, service: &str) -> Result<(), Vec<Outcome>> {
-    let Some(spec) = spec(session, service).await else {
+    let Some(spec) = spec(session, service) else {
         return Ok(());
     };
     if spec.build.is_none() {
@@ -45,25 +46,20 @@ pub(super) async fn build(session: &Session, work: &Work, service: &str) -> Resu
 }
 
 /// The service as it is run, without the addresses that it is told.
-async fn spec(session: &Session, service: &str) -> Option<NodeSpec> {
+fn spec(session: &Session, service: &str) -> Option<NodeSpec> {
     let source = &session.args.source;
-    let path = source.environment.get("PATH").cloned().unwrap_or_default();
-    let machine = tokio::task::spawn_blocking(move || Machine::look(&path)).await.ok()?;
-    let choose = |service: &devctl_compose::model::Service| {
-        (
-            service.name.clone(),
-            specify::choose(service, source.runtime(), false, &machine),
-        )
-    };
-    let choices: std::collections::HashMap<String, Choice> = session.project.services.values().map(choose).collect();
+    let written = session.project.services.get(service)?;
+    // What runs in a container is built by the engine, when it is brought up.
+    written.x_devctl.native.as_ref()?.command.as_ref()?;
+    let choices = HashMap::from([(service.to_owned(), Choice::Process)]);
     let ground = Ground {
         project: &session.project,
         dirs: &session.dirs(service),
         caller: Arc::new(source.environment.clone().into_iter().collect()),
+        engine: None,
         choices: &choices,
         addresses: &Addresses::new(&session.project),
     };
-    let written = session.project.services.get(service)?;
     Some(specify::node(
         &ground,
         written,

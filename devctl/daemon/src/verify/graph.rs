@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::command::{Command, Wait};
+use crate::engines::Engines;
 use crate::feed::Feed;
 use crate::live::Live;
 use crate::perform::{Means, Performer};
@@ -68,8 +69,10 @@ impl Graph {
         let leases = Leases::at(&dirs.leases);
         let edges = Arc::new(Edges::new(EdgesConfig::default())?);
         let tasks = TaskTracker::new();
+        let engines = Engines::new(wake.clone());
         let means = Means {
             dirs: dirs.clone(),
+            engines: engines.clone(),
             leases: leases.clone(),
             logs: logs.clone(),
             tasks: tasks.clone(),
@@ -84,7 +87,7 @@ impl Graph {
             dirs.state.clone(),
         );
         Ok(Self {
-            preparer: Mutex::new(Preparer::new(dirs.clone(), leases, edges.clone())),
+            preparer: Mutex::new(Preparer::new(dirs.clone(), leases, edges.clone(), engines)),
             dirs,
             logs,
             edges,

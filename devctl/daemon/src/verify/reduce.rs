@@ -80,7 +80,12 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Whom a service depends on, or names.
     fn calls(&self, service: &Service) -> BTreeMap<String, Option<Condition>> {
-        let named = references(self.addresses, service)
+        let in_container = service
+            .x_devctl
+            .native
+            .as_ref()
+            .is_none_or(|native| native.command.is_none());
+        let named = references(self.addresses, service, in_container)
             .into_iter()
             .map(|(name, _)| (name, None));
         let mut calls: BTreeMap<String, Option<Condition>> = named.collect();
@@ -155,11 +160,13 @@ pub(super) fn reduce(
 }
 
 /// The project reduced to its brokers.
-pub(super) fn brokers(project: &Project, names: &BTreeSet<String>, managed: bool) -> Project {
+pub(super) fn brokers(project: &Project, names: &BTreeSet<String>, is_native: &dyn Fn(&String) -> bool) -> Project {
     let mut reduced = bare(project);
     for (name, service) in project.services.iter().filter(|(name, _)| names.contains(*name)) {
         let mut service = alone(service);
-        if managed && let Some(image) = &service.image {
+        if is_native(name)
+            && let Some(image) = &service.image
+        {
             service.image = Some(with_management(image));
         }
         reduced.services.insert(name.clone(), service);

@@ -20,12 +20,14 @@ use super::place::Place;
 use super::work::{self, Work};
 use super::{Teller, Told, Verified, VerifyArgs, VerifyError, cells, changed, reduce, slot};
 use crate::prepare;
-use crate::specify;
+use crate::specify::{self, Asked, Choice, Machine};
 
 /// What all providers of a verification share.
 pub(super) struct Session {
     pub(super) args: VerifyArgs,
     pub(super) project: Project,
+    /// The caller, who wants the machine's own servers where it has them: they boot faster than containers.
+    pub(super) source: v1::Source,
     pub(super) index: Index,
     pub(super) tell: Teller,
     /// Ends everything: from outside, or after the first broken promise.
@@ -72,6 +74,7 @@ pub async fn verify(args: VerifyArgs, tell: Teller) -> Result<Verified, VerifyEr
         help: error.help().unwrap_or_default(),
     })?;
     let session = Session {
+        source: with_own_servers(&args.source, &project).await,
         place: Place::take(&args.dirs, "verify")?,
         stop: args.stop.child_token(),
         args,
@@ -136,7 +139,7 @@ impl Session {
             let role = |service: &devctl_compose::model::Service| reduce::role(service, false) == reduce::Role::Broker;
             let services = self.project.services.values().filter(|service| role(service));
             let names: BTreeSet<String> = services.map(|service| service.name.clone()).collect();
-            Brokers::start(&self.args, self.dirs("broker"), &self.project, &names).await
+            Brokers::start(&self.source, self.dirs("broker"), &self.project, &names).await
         };
         self.brokers.get_or_init(start).await.as_ref().map_err(Clone::clone)
     }
@@ -175,6 +178,31 @@ impl Session {
             &self.project.working_dir.join(contracts.states.as_ref()?),
         ))
     }
+}
+
+/// The caller's words, with the machine's own PostgreSQL and RabbitMQ for every service that they can stand in for.
+async fn with_own_servers(source: &v1::Source, project: &Project) -> v1::Source {
+    let mut source = source.clone();
+    if source.runtime() == v1::Runtime::Docker {
+        return source;
+    }
+    let path = source.environment.get("PATH").cloned().unwrap_or_default();
+    let Ok(machine) = tokio::task::spawn_blocking(move || Machine::look(&path)).await else {
+        return source;
+    };
+    let asked = Asked {
+        runtime: v1::Runtime::Native,
+        stubbed: false,
+        has_data: false,
+    };
+    for service in project.services.values() {
+        let choice = specify::choose(project, service, asked, &machine, &specify::Docker::default());
+        if matches!(choice, Choice::Postgres(_) | Choice::RabbitMq { .. }) {
+            let native = v1::Runtime::Native.into();
+            source.runtimes.entry(service.name.clone()).or_insert(native);
+        }
+    }
+    source
 }
 
 /// As many as there are cores: a provider that is replayed keeps about one of them busy.

@@ -142,10 +142,7 @@ impl Slot<'_> {
         let brokers = self.ways.map_or(&none, Ways::ports);
         let reduced = reduce::reduce(&self.session.project, self.service, self.needs, brokers);
         let (stubs, neighbours) = self.stubs();
-        let outcome = self
-            .graph
-            .up(reduced, &self.session.args.source, stubs, READY_LIMIT)
-            .await;
+        let outcome = self.graph.up(reduced, &self.session.source, stubs, READY_LIMIT).await;
         if let Some(failure) = failed(&outcome) {
             return unready(self.work, self.service, &failure);
         }
