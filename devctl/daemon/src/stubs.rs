@@ -47,6 +47,132 @@ struct PactStub(Arc<devctl_pact::stub::Stub>);
 #[async_trait]
 impl devctl_edge::Stub for PactStub {
     async fn answer(&self, _edge: &EdgeId, request: Request<Bytes>) -> Response<StubBody> {
-        self.0.answer(request).await.map(StubBody::from)
+        let reply = self.0.reply(request).await;
+        reply.response.map(|data| StubBody::Full {
+            data,
+            trailers: reply.trailers,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::{Buf as _, BufMut as _, Bytes};
+    use devctl_edge::{EdgeId, EdgeSpec, Edges, EdgesConfig, Target};
+    use devctl_pact::grpc::Proto;
+    use devctl_pact::grpc::mock::Pact;
+    use serde_json::json;
+    use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+    use tonic::transport::Endpoint;
+    use tonic::{Code, Status};
+
+    /// Messages as their bytes: the client knows no more of them.
+    #[derive(Default)]
+    struct Raw;
+
+    impl Codec for Raw {
+        type Encode = Bytes;
+        type Decode = Bytes;
+        type Encoder = Self;
+        type Decoder = Self;
+
+        fn encoder(&mut self) -> Self {
+            Self
+        }
+
+        fn decoder(&mut self) -> Self {
+            Self
+        }
+    }
+
+    impl Encoder for Raw {
+        type Item = Bytes;
+        type Error = Status;
+
+        fn encode(&mut self, item: Bytes, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
+            to.put(item);
+            Ok(())
+        }
+    }
+
+    impl Decoder for Raw {
+        type Item = Bytes;
+        type Error = Status;
+
+        fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+            Ok(Some(from.copy_to_bytes(from.remaining())))
+        }
+    }
+
+    /// A pact file in a folder, an edge whose target is its stub, and tonic's client in front of it.
+    #[tokio::test]
+    async fn grpc_calls_are_answered_from_contracts_through_an_edge() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let text = "syntax = \"proto3\"; package shop.v1; message Item { string id = 1; } \
+            service Shop { rpc Get(Item) returns (Item); rpc List(Item) returns (stream Item); }";
+        std::fs::write(folder.path().join("shop.proto"), text).expect("write");
+        let proto = Proto::compile(&[folder.path()], &["shop.proto"]).expect("compiles");
+        let pact = Pact::new("web", "shop", &proto)
+            .interaction("an item", |i| {
+                i.call("shop.v1.Shop/Get")
+                    .request(json!({"id": "matching(regex, '\\\\d+', '1')"}))
+                    .answer(json!({"id": "one"}))
+            })
+            .interaction("items", |i| {
+                i.call("shop.v1.Shop/List")
+                    .request(json!({}))
+                    .answer(json!({"id": "a"}))
+                    .answer(json!({"id": "b"}))
+            });
+        let pact = pact.json().expect("a pact").to_string();
+        std::fs::write(folder.path().join("web-shop.json"), pact).expect("write");
+
+        let contracts = super::read(&["web-shop.json".to_owned()], folder.path()).await;
+        assert_eq!(contracts.problems, [""; 0]);
+        let stub = contracts.stub("web", "shop").expect("a contract");
+        let edges = Edges::new(EdgesConfig::default()).expect("edges");
+        let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let spec = EdgeSpec::new(EdgeId::new("web", "shop", 9090), listen);
+        let edge = edges.open(spec).await.expect("an edge");
+        let _ = edge.target(Target::Stub(Arc::clone(&stub)));
+
+        let url = format!("http://{}", edge.address());
+        let channel = Endpoint::from_shared(url)
+            .expect("a URL")
+            .connect()
+            .await
+            .expect("connects");
+        let mut client = tonic::client::Grpc::new(channel);
+        let mut call = async |path: &'static str, message: &'static [u8]| {
+            client.ready().await.expect("ready");
+            let request = tonic::Request::new(Bytes::from_static(message));
+            let path = http::uri::PathAndQuery::from_static(path);
+            let mut stream = client.server_streaming(request, path, Raw).await?.into_inner();
+            let mut messages = Vec::new();
+            while let Some(message) = stream.message().await? {
+                messages.push(message);
+            }
+            Ok::<_, Status>(messages)
+        };
+        // Field 1, a text.
+        assert_eq!(
+            call("/shop.v1.Shop/Get", b"\x0a\x0217").await.expect("allowed"),
+            [&b"\x0a\x03one"[..]]
+        );
+        assert_eq!(
+            call("/shop.v1.Shop/List", b"").await.expect("allowed"),
+            [&b"\x0a\x01a"[..], &b"\x0a\x01b"[..]]
+        );
+        let refused = call("/shop.v1.Shop/Get", b"\x0a\x01x").await.expect_err("not allowed");
+        assert_eq!(refused.code(), Code::Unimplemented);
+        let told = refused.message();
+        assert!(told.contains("nearest is `an item`") && told.contains("$.id"), "{told}");
+        let refused = call("/shop.v1.Shop/Buy", b"").await.expect_err("not allowed");
+        assert!(
+            refused.message().contains("no interaction calls `shop.v1.Shop/Buy`"),
+            "{refused:?}"
+        );
     }
 }

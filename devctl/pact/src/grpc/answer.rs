@@ -71,6 +71,8 @@ impl Answer {
 /// Calls that contracts allow, and how often each was made.
 #[derive(Debug)]
 pub(crate) struct Calls {
+    consumer: String,
+    provider: String,
     pub(crate) entries: Vec<Entry>,
     /// Of two that allow a call, the one that was made less often: each of a consumer test's must be exercised.
     pub(crate) in_turn: bool,
@@ -97,7 +99,10 @@ pub(crate) struct Received<'a> {
 
 impl Calls {
     pub(crate) fn new(contracts: &[Arc<Contract>]) -> Self {
+        let first = contracts.first();
         let mut calls = Self {
+            consumer: first.map(|first| first.consumer.clone()).unwrap_or_default(),
+            provider: first.map(|first| first.provider.clone()).unwrap_or_default(),
             entries: Vec::new(),
             in_turn: false,
             unusable: Vec::new(),
@@ -179,9 +184,7 @@ impl Calls {
     }
 
     fn refusal(&self, path: &str, nearest: Option<(&Entry, Vec<Difference>)>) -> Answer {
-        let (consumer, provider) = self.entries.first().map_or(("", ""), |entry| {
-            (entry.contract.consumer.as_str(), entry.contract.provider.as_str())
-        });
+        let (consumer, provider) = (&self.consumer, &self.provider);
         let mut text = format!("no contract between `{consumer}` and `{provider}` allows this call of {path}");
         let nearest = nearest.or_else(|| {
             let entry = self.entries.iter().max_by(|one, other| {
@@ -204,6 +207,9 @@ impl Calls {
             if differences.len() > MOST_DIFFERENCES {
                 text.push_str(&format!("; and {} more", differences.len() - MOST_DIFFERENCES));
             }
+        }
+        if let Some((place, cause)) = self.unusable.first() {
+            text.push_str(&format!("; {place} cannot be answered from: {cause}"));
         }
         Answer::status(Code::Unimplemented, text)
     }

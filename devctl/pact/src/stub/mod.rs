@@ -5,7 +5,7 @@
 //! the choice is, in this order: the one whose provider states are the stub's current ones; the one whose query and
 //! body are literally those of the request rather than allowed by a rule; the one that succeeds; the first. A request
 //! that nothing allows is answered with 501 and a JSON body that names the nearest interaction and the difference
-//! (see [`refusal`]).
+//! (see [`refusal`]); a gRPC call is answered with `UNIMPLEMENTED` and a message that says the same.
 
 pub(crate) mod choice;
 pub mod refusal;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use pact_matching::{RequestMatchResult, generate_response, match_request};
 use pact_models::generators::GeneratorTestMode;
 use pact_models::provider_states::ProviderState;
@@ -26,6 +26,8 @@ use serde_json::{Value, json};
 
 use crate::graphql::operation::aligned;
 use crate::graphql::{Normal, Operation};
+use crate::grpc::Answer;
+use crate::grpc::answer::{Calls, Received};
 use crate::http_parts;
 use crate::index::routes::Routes;
 use crate::index::{Contract, Interaction, InteractionId, Kind};
@@ -41,7 +43,35 @@ pub struct Stub {
     provider: String,
     routes: Routes,
     entries: Vec<Entry>,
+    calls: Calls,
     states: RwLock<Arc<Vec<ProviderState>>>,
+}
+
+/// An answer with what follows its body.
+#[derive(Debug)]
+pub struct Reply {
+    /// Head and body.
+    pub response: Response<Bytes>,
+    /// The trailers of a gRPC call that has messages; an answer without messages has them as headers.
+    pub trailers: Option<HeaderMap>,
+}
+
+impl Reply {
+    fn of(answer: &Answer) -> Self {
+        let mut response = Response::new(answer.body());
+        *response.headers_mut() = answer.metadata.clone();
+        let headers = response.headers_mut();
+        headers.insert("content-type", http::HeaderValue::from_static("application/grpc"));
+        let mut trailers = Some(answer.trailers());
+        if answer.messages.is_empty() {
+            headers.extend(trailers.take().unwrap_or_default());
+        }
+        let id = answer.interaction.as_ref().map_or("none", |id| id.0.as_str());
+        Self {
+            response: mark(response, id),
+            trailers,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -65,7 +95,7 @@ impl Entry {
 
 impl Stub {
     /// A stub of the provider of `contracts`, which are all between one consumer and one provider. Their HTTP
-    /// interactions are answered; messages and gRPC calls are not its business.
+    /// interactions and gRPC calls are answered; messages are not its business.
     pub fn new(contracts: &[Arc<Contract>]) -> Self {
         let mut routes = Routes::default();
         let mut entries = Vec::new();
@@ -89,18 +119,25 @@ impl Stub {
             provider: name(|contract| &contract.provider),
             routes,
             entries,
+            calls: Calls::new(contracts),
             states: RwLock::default(),
         }
     }
 
     /// How many interactions it can answer from.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() + self.calls.entries.len()
     }
 
     /// Whether there is nothing it could answer.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
+    }
+
+    /// The gRPC calls that it cannot answer from, each with its place and the reason: descriptors that are missing, say.
+    pub fn problems(&self) -> Vec<String> {
+        let unusable = self.calls.unusable.iter();
+        unusable.map(|(place, cause)| format!("{place}: {cause}")).collect()
     }
 
     /// The provider states that hold from now on: they choose between interactions that allow the same request.
@@ -115,12 +152,9 @@ impl Stub {
 
     /// Every provider state that some interaction names, sorted: what [`Stub::set_states`] can choose from.
     pub fn known_states(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self
-            .entries
-            .iter()
-            .flat_map(|entry| &entry.interaction.states)
-            .map(|state| state.name.as_str())
-            .collect();
+        let calls = self.calls.entries.iter().flat_map(|entry| &entry.interaction.states);
+        let requests = self.entries.iter().flat_map(|entry| &entry.interaction.states);
+        let mut names: Vec<&str> = requests.chain(calls).map(|state| state.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -128,12 +162,37 @@ impl Stub {
 
     /// How often each interaction was answered; an interaction that was never exercised has 0.
     pub fn served(&self) -> impl Iterator<Item = (&InteractionId, u64)> {
-        self.entries
+        let calls = self
+            .calls
+            .entries
             .iter()
-            .map(|entry| (&entry.interaction.id, entry.served.load(Ordering::Relaxed)))
+            .map(|entry| (&entry.interaction.id, &entry.served));
+        let requests = self.entries.iter().map(|entry| (&entry.interaction.id, &entry.served));
+        requests
+            .chain(calls)
+            .map(|(id, served)| (id, served.load(Ordering::Relaxed)))
     }
 
-    /// The answer to `request`.
+    /// The answer to `request`, be it HTTP or a gRPC call, with the trailers that a call ends with.
+    pub async fn reply(&self, request: Request<Bytes>) -> Reply {
+        let kind = request.headers().get("content-type");
+        let grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        if !grpc {
+            return Reply {
+                response: self.answer(request).await,
+                trailers: None,
+            };
+        }
+        let (head, body) = request.into_parts();
+        let received = Received {
+            path: head.uri.path().trim_start_matches('/'),
+            metadata: &head.headers,
+            body,
+        };
+        Reply::of(&self.calls.answer(&received, &self.states()).await)
+    }
+
+    /// The answer to an HTTP request.
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
         let (parts, body) = request.into_parts();
         let received = http_parts::request(&parts, body);

@@ -238,3 +238,49 @@ async fn an_empty_stub_refuses_in_words() {
     assert_eq!(refused.status(), 501);
     assert_eq!(body(&refused)["nearest"], json!(null));
 }
+
+#[tokio::test]
+async fn grpc_calls_are_answered_with_their_states_and_refused_in_words() {
+    use devctl_pact::grpc::Code;
+    use devctl_pact::grpc::mock::Pact;
+
+    let get = "billing.v1.Billing/GetInvoice";
+    let pact = Pact::new("web", "shop", &crate::grpc_client::billing())
+        .interaction("an invoice", |i| {
+            i.given("there is one")
+                .call(get)
+                .request(json!({"invoice_id": "i"}))
+                .answer(json!({"id": "i"}))
+        })
+        .interaction("no invoice", |i| {
+            i.given("there is none")
+                .call(get)
+                .request(json!({"invoice_id": "i"}))
+                .refuse(Code::NotFound, "none")
+        });
+    let stub = devctl_pact::stub::Stub::new(&[crate::support::contract(&pact.json().unwrap())]);
+    assert_eq!((stub.len(), stub.problems().len()), (2, 0));
+    assert_eq!(stub.known_states(), ["there is none", "there is one"]);
+    let reply = async |path: &str, body: &'static [u8]| {
+        let request = Request::post(format!("http://shop/{path}")).header("content-type", "application/grpc+proto");
+        stub.reply(request.body(bytes::Bytes::from_static(body)).unwrap()).await
+    };
+    let frame = b"\0\0\0\0\x03\x0a\x01i";
+    let found = reply(get, frame).await;
+    assert_eq!(&found.response.body()[..], frame, "the same field, by chance");
+    assert_eq!(found.trailers.unwrap()["grpc-status"], "0");
+    assert_ne!(found.response.headers()[STUB_HEADER], "none");
+
+    stub.set_states(vec![ProviderState::default("there is none")]);
+    let none = reply(get, frame).await;
+    assert!(none.trailers.is_none() && none.response.body().is_empty());
+    assert_eq!(none.response.headers()["grpc-status"], "5");
+    let served: Vec<u64> = stub.served().map(|(_, times)| times).collect();
+    assert_eq!(served, [1, 1]);
+
+    let refused = reply(get, b"\0\0\0\0\x03\x0a\x01x").await;
+    assert_eq!(refused.response.headers()["grpc-status"], "12");
+    assert_eq!(refused.response.headers()[STUB_HEADER], "none");
+    let broken = reply(get, b"\0\0\0").await;
+    assert_eq!(broken.response.headers()["grpc-status"], "13");
+}
