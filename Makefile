@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DEVCTL := target/debug/devctl
 PHOENIX := $(DEVCTL) -f compose/compose.yaml
 
-.PHONY: help setup setup-docker build up down test test-services contracts lint fmt bench-edge conformance
+.PHONY: help setup setup-docker build up down test test-services contracts lint fmt bench-edge bench-compose conformance
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ fmt: ## formats everything
 
 bench-edge: ## the edges beside Envoy, Toxiproxy and a plain relay (needs wrk, h2load, nginx; ENVOY=, TOXIPROXY= for the peers)
 	devctl/edge/benches/edge.sh
+
+bench-compose: ## how long a Compose file takes to load, by its number of services
+	cargo bench --locked -p devctl-compose --bench load
 
 conformance: ## holds the Compose loader against Docker Compose (FOLDERS="..." for files of yours)
 	cargo build --release --locked -p devctl

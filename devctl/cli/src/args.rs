@@ -198,33 +198,60 @@ pub(crate) struct Services {
     pub(crate) services: Vec<String>,
 }
 
-/// The verbs, in the order of a day's work.
+/// The verbs, in the order of a day's work. What each says of itself in the list of all stands here; its flags are made only when it is
+/// the one that was asked for.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
+    /// Create and start services, and follow their logs; Ctrl-C takes them down
     Up(Box<command::up::Up>),
+    /// Stop and remove services
     Down(command::down::Down),
+    /// List services
     Ps(command::ps::Ps),
+    /// Print what services printed
     Logs(command::logs::Logs),
+    /// Start services that were stopped
     Start(command::start::Start),
+    /// Stop services without removing them
     Stop(command::stop::Stop),
+    /// Restart services
     Restart(command::restart::Restart),
+    /// Send services a signal
     Kill(command::kill::Kill),
+    /// Print the public address of a service's port
     Port(command::port::Port),
+    /// Follow what happens to the project's services
     Events(command::events::Events),
+    /// List the ways between services: target, requests, errors, latency, bytes
     Edges(command::edges::Edges),
+    /// Show what goes over the edges
     Traffic(command::traffic::Traffic),
+    /// Put faults on edges, list them, take them off
     Fault(command::fault::Fault),
+    /// Start each provider alone and replay what its consumers expect of it
     Verify(Box<command::verify::Verify>),
+    /// Answer services from contracts
     Stub(command::stub::Stub),
+    /// Let services that were answered from contracts answer for themselves again
     Unstub(command::stub::Unstub),
+    /// See what services promise each other, and whether the consumers' tests still say so
     Contracts(command::contracts::Contracts),
+    /// Check the Compose files and print what they mean
     Config(Box<command::config::Config>),
+    /// Print the graph of dependencies
     Graph(command::graph::Graph),
+    /// Say why services are not running, or how they came up
     Why(command::why::Why),
+    /// Say what is there to run the project with, what is missing, and what to do about it
     Doctor(command::doctor::Doctor),
+    /// Print the JSON Schema of `x-devctl`
     Schema(command::schema::Schema),
+    /// Print a completion script; for bash: `source <(devctl completions bash)`
     Completions(command::completions::Completions),
+    /// Print the manual page: `devctl man | man -l -`
     Man(command::man::Man),
+    /// Show the version
     Version(command::version::Version),
     /// The daemon's parent; started by devctl itself.
     #[command(name = "__guardian", hide = true)]
@@ -232,4 +259,28 @@ pub(crate) enum Command {
     /// The project's daemon; started by its guardian.
     #[command(name = "__daemon", hide = true)]
     Daemon(command::daemon::Daemon),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    /// What a verb says of itself stands twice: in the list of all, and where its flags are made.
+    #[test]
+    fn the_list_of_verbs_says_what_each_verb_says() {
+        let about = |command: &clap::Command| -> Vec<(String, Option<String>)> {
+            let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+            verbs
+                .map(|verb| (verb.get_name().to_owned(), verb.get_about().map(ToString::to_string)))
+                .filter(|(name, _)| name != "help")
+                .collect()
+        };
+        let listed = Cli::command();
+        let mut made = Cli::command();
+        made.build();
+        assert!(about(&listed).iter().all(|(_, about)| about.is_some()));
+        assert_eq!(about(&listed), about(&made));
+    }
 }

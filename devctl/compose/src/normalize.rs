@@ -58,7 +58,7 @@ fn networks(root: &mut Node) {
             .is_none()
     {
         if root.get("networks").and_then(Node::as_map).is_none() {
-            root.set("networks", Node::new(Value::Map(Map::new()), at));
+            root.set("networks", Node::new(Value::Map(Map::default()), at));
         }
         root.get_mut("networks")
             .into_iter()
@@ -146,7 +146,7 @@ fn dependencies(map: &mut Map) {
     let at = implied[0].2;
     let entry = map.entry("depends_on".to_owned()).or_insert_with(|| Entry {
         key: at,
-        node: Node::new(Value::Map(Map::new()), at),
+        node: Node::new(Value::Map(Map::default()), at),
     });
     for (name, restart, at) in implied {
         if entry.node.get(&name).is_none() {
@@ -235,7 +235,7 @@ fn names(root: &mut Node, project: &str) {
         for (key, entry) in root.get_mut(kind).and_then(Node::as_map_mut).into_iter().flatten() {
             let node = &mut entry.node;
             if node.is_null() {
-                node.value = Value::Map(Map::new());
+                node.value = Value::Map(Map::default());
             }
             if node.get("name").is_some_and(|name| !name.is_null()) {
                 continue;

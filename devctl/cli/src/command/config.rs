@@ -1,6 +1,7 @@
 //! `config`: what the Compose files mean, printed as `docker compose config` prints it.
 
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -122,7 +123,8 @@ impl Config {
                 Some(Shape::Yaml) | None => tree.to_yaml(),
             }
         } else {
-            self.print(&self.load(context)?)?
+            // The process ends next: taking a project apart would be time lost.
+            self.print(&ManuallyDrop::new(self.load(context)?))?
         };
         if self.check_only {
             return Ok(Exit::Ok);

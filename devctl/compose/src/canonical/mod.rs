@@ -175,7 +175,7 @@ impl Canon<'_> {
         if mount.read_only {
             set("read_only", Value::Bool(true));
         }
-        let mut options = Map::new();
+        let mut options = Map::default();
         let mut option = |key: &str, value: Value| {
             options.insert(
                 key.to_owned(),
@@ -284,7 +284,7 @@ impl Canon<'_> {
                 }
             }
             Value::List(list) => {
-                let mut map = Map::new();
+                let mut map = Map::default();
                 for item in std::mem::take(list) {
                     if let Value::Text(name) = item.value {
                         let node = Node::map_of(item.at, [("condition", started()), ("required", Value::Bool(true))]);
@@ -367,7 +367,7 @@ impl Canon<'_> {
     /// `KEY=value` lines as a mapping; for SSH keys `default` may stand alone.
     fn key_values(&mut self, node: &mut Node, key: &str, why: impl Fn(&str) -> String, ssh: bool) {
         let Value::List(list) = &node.value else { return };
-        let mut map = Map::new();
+        let mut map = Map::default();
         for item in list {
             let Some(text) = item.as_text() else { continue };
             let value = match text.split_once('=') {

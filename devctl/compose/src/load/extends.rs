@@ -167,7 +167,7 @@ impl Extender<'_, '_> {
         if let Some(known) = self.caches.extended.get(&key) {
             return Ok(known.clone());
         }
-        let mut tree = Node::new(Value::Map(Map::new()), at);
+        let mut tree = Node::new(Value::Map(Map::default()), at);
         let mut scope = Scope {
             base: paths::parent(&path),
             directory: directory.clone(),

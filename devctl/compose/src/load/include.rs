@@ -220,7 +220,7 @@ fn take_over(session: &mut Session, imported: Node, tree: &mut Node, resets: &Re
             continue;
         };
         if tree.get(kind).is_none() {
-            tree.set(kind, Node::new(Value::Map(Map::new()), at));
+            tree.set(kind, Node::new(Value::Map(Map::default()), at));
         }
         let Some(own) = tree.get_mut(kind) else { continue };
         let (at, found) = (own.at, own.kind());

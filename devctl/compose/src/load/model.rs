@@ -83,7 +83,7 @@ pub(super) fn files(
         source: u32::MAX,
         ..Span::default()
     };
-    let mut tree = Node::new(Value::Map(Map::new()), nowhere);
+    let mut tree = Node::new(Value::Map(Map::default()), nowhere);
     let mut scope = scope.clone();
     // What a base was worked through with differs from one set of files to the next.
     let outer = std::mem::take(&mut caches.extended);

@@ -213,10 +213,10 @@ impl Merger<'_> {
         let at = node.at;
         let map = match node.value {
             Value::Map(map) => map,
-            Value::Null => Map::new(),
-            Value::Text(name) => Map::from([(name, entry(at))]),
+            Value::Null => Map::default(),
+            Value::Text(name) => Map::from_iter([(name, entry(at))]),
             Value::List(list) => {
-                let mut map = Map::new();
+                let mut map = Map::default();
                 for item in list {
                     match item.value {
                         Value::Text(name) => {
@@ -236,7 +236,7 @@ impl Merger<'_> {
                 let kind = Node::new(value, at).kind();
                 let message = format!("`{}` must be a list or a mapping, but is {kind}", self.path.join("."));
                 self.problems.push(Problem::error(message).at(at));
-                Map::new()
+                Map::default()
             }
         };
         Node::new(Value::Map(map), at)

@@ -13,8 +13,8 @@ pub(crate) struct Span {
     pub(crate) end: u32,
 }
 
-/// A mapping; keys keep the order in which they were written.
-pub(crate) type Map = IndexMap<String, Entry>;
+/// A mapping; keys keep the order in which they were written. Most of a load is looking keys up, so their hash is a fast one.
+pub(crate) type Map = IndexMap<String, Entry, foldhash::fast::RandomState>;
 
 /// A mapping's entry: where its key stands, and its value.
 #[derive(Debug, Clone)]

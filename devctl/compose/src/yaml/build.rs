@@ -52,7 +52,7 @@ impl Builder<'_> {
             }
             Kind::Map(entries) => {
                 self.enter(id)?;
-                let mut map = Map::with_capacity(entries.len());
+                let mut map = Map::with_capacity_and_hasher(entries.len(), Default::default());
                 self.entries(entries, &mut map)?;
                 self.open.pop();
                 Ok(Node::new(Value::Map(map), raw.at))

@@ -87,24 +87,75 @@ pub(crate) fn parse(text: &str, source: u32, problems: &mut Problems) -> Result<
     if unended {
         body.push('\n');
     }
-    let mut inserted = Vec::new();
+    let commas = commas_after_tags(&body);
+    if !commas.is_empty() {
+        // With a space before each of them the parser finds out which are tags, and which are parts of texts and comments.
+        let (mut parted, mut inserted) = (body.clone(), Vec::new());
+        commas
+            .iter()
+            .rev()
+            .for_each(|at| insert(&mut parted, &mut inserted, *at, ' '));
+        let documents = repair(parted, unended, skipped, inserted, source, problems)?;
+        let mut nodes = documents.iter().flat_map(|document| &document.nodes);
+        if let Some(node) = nodes.find(|node| node.tag.is_some() && is_tag_with_comma(text, node.at.start)) {
+            let problem = Problem::error("not YAML: a comma cannot follow a tag").at(node.at);
+            return Err(problems.fail(problem.help("put a space between the two")));
+        }
+    }
+    repair(body, unended, skipped, Vec::new(), source, problems)
+}
+
+/// Parses a text, with what the parser here does not take put in other words.
+fn repair(
+    mut body: String,
+    unended: bool,
+    skipped: usize,
+    mut inserted: Vec<usize>,
+    source: u32,
+    problems: &mut Problems,
+) -> Result<Vec<Graph>, Reported> {
     loop {
         match attempt(&body, unended, skipped, &inserted, source, problems) {
             Ok(documents) => return Ok(documents),
             Err(Stop::Reported) => return Err(Reported),
             // `{key:}` is a key without a value to go-yaml, as `{key: }` is to the parser here.
-            Err(Stop::Colon(at)) => {
-                body.insert(at + 1, ' ');
-                inserted.push(at + 1);
-            }
+            Err(Stop::Colon(at)) => insert(&mut body, &mut inserted, at + 1, ' '),
             // `[::1]` is a list of one text to go-yaml; the parser here wants it in quotes.
             Err(Stop::Plain(start, end)) => {
-                body.insert(end, '\'');
-                body.insert(start, '\'');
-                inserted.extend([start, end + 1]);
+                insert(&mut body, &mut inserted, end, '\'');
+                insert(&mut body, &mut inserted, start, '\'');
             }
         }
     }
+}
+
+/// Puts a character in, and remembers where; what was put in further back moves on.
+fn insert(body: &mut String, inserted: &mut Vec<usize>, at: usize, character: char) {
+    body.insert(at, character);
+    let before = inserted.partition_point(|known| *known < at);
+    inserted[before..].iter_mut().for_each(|known| *known += 1);
+    inserted.insert(before, at);
+}
+
+/// Where something that looks like a tag has a comma behind it, as in `[!reset, x]`: the parser here must not meet one.
+fn commas_after_tags(body: &str) -> Vec<usize> {
+    let before = |last: char| ends_tag(last) || last == ':';
+    let tags = body
+        .match_indices('!')
+        .filter(|(at, _)| *at == 0 || body[..*at].ends_with(before));
+    let ends = tags.filter_map(|(at, _)| Some(at + body[at..].find(ends_tag)?));
+    ends.filter(|end| body[*end..].starts_with(',')).collect()
+}
+
+fn ends_tag(next: char) -> bool {
+    next.is_whitespace() || matches!(next, ',' | '[' | ']' | '{' | '}' | '"' | '\'')
+}
+
+/// Whether what stands at `at` in a text is a tag with a comma behind it; what stands before the tag may be an anchor.
+fn is_tag_with_comma(text: &str, at: u32) -> bool {
+    let rest = text.get(at as usize..).unwrap_or_default();
+    let tag = rest.find('!').map(|begin| &rest[begin..]).unwrap_or_default();
+    tag.find(ends_tag).is_some_and(|end| tag[end..].starts_with(','))
 }
 
 /// Why an attempt ended.
@@ -256,7 +307,7 @@ impl Reader<'_> {
     fn span(&self, start: u64, end: u64) -> Span {
         let place = |index: u64| {
             let index = usize::try_from(index).unwrap_or(usize::MAX);
-            let more = self.inserted.iter().filter(|at| **at < index).count();
+            let more = self.inserted.partition_point(|at| *at < index);
             offset((index - more).saturating_add(self.skipped))
         };
         Span {

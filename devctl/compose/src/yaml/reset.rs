@@ -1,6 +1,6 @@
 //! `!reset` and `!override`: tagged nodes are taken out, and their paths are later cleared in what came before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::graph::{Graph, Kind};
 use crate::problem::{Problem, Problems, Reported};
@@ -104,13 +104,20 @@ fn promote(path: &[String]) -> Option<Vec<String>> {
     (promoted != path).then_some(promoted)
 }
 
+/// Where a node was met, and every place above: an alias may stand a thousand times in a file.
+#[derive(Default)]
+struct Met {
+    at: HashSet<Vec<String>>,
+    above: HashSet<Vec<String>>,
+}
+
 struct Resolver<'a> {
     graph: &'a mut Graph,
     problems: &'a mut Problems,
     paths: Vec<Vec<String>>,
     place: Vec<String>,
     /// Where each anchor's node was met.
-    visited: HashMap<usize, Vec<Vec<String>>>,
+    visited: HashMap<usize, Met>,
     /// The tagged paths below each collection that was walked.
     done: HashMap<usize, Vec<Vec<String>>>,
     visits: usize,
@@ -226,28 +233,19 @@ impl Resolver<'_> {
         }
     }
 
-    /// A node that is referred to from within itself, other than by merge keys and across services, is refused.
+    /// A node that is referred to from within itself, other than by merge keys, is refused.
     fn check_cycle(&mut self, alias: usize, target: usize) -> Result<(), Reported> {
-        let known = self.visited.entry(target).or_default();
-        for earlier in known.iter() {
-            if *earlier == self.place || earlier.iter().chain(&self.place).any(|step| step.contains("<<")) {
-                continue;
-            }
-            let inside = earlier.starts_with(&self.place) || self.place.starts_with(earlier);
-            if inside && !in_different_services(earlier, &self.place) {
-                let problem = Problem::error("this alias stands inside of what it refers to");
-                return Err(self.problems.fail(problem.at(self.graph.node(alias).at)));
-            }
+        if self.place.iter().any(|step| step.contains("<<")) {
+            return Ok(());
         }
-        known.push(self.place.clone());
+        let known = self.visited.entry(target).or_default();
+        let above = (0..self.place.len()).map(|length| &self.place[..length]);
+        if known.above.contains(&self.place) || above.clone().any(|place| known.at.contains(place)) {
+            let problem = Problem::error("this alias stands inside of what it refers to");
+            return Err(self.problems.fail(problem.at(self.graph.node(alias).at)));
+        }
+        known.above.extend(above.map(<[String]>::to_vec));
+        known.at.insert(self.place.clone());
         Ok(())
     }
-}
-
-fn in_different_services(a: &[String], b: &[String]) -> bool {
-    let services = a.iter().zip(b).position(|(a, b)| a == "services" && b == "services");
-    services.is_some_and(|at| match (a.get(at + 1), b.get(at + 1)) {
-        (Some(a), Some(b)) => a != b,
-        _ => false,
-    })
 }
