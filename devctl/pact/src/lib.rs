@@ -16,7 +16,7 @@
 //! * [`privacy`]: the pact crates report their use unless told not to.
 //!
 //! A library: it prints nothing, starts no process and opens no listener
-//! but that of a consumer test's mock. No Pact plugin is ever installed or started.
+//! but a consumer test's mock and what serves messages to Pact's own verifier, on loopback both. No Pact plugin is ever installed or started.
 
 pub mod cells;
 pub mod difference;

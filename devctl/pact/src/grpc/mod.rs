@@ -3,6 +3,7 @@
 //! * [`proto`]: descriptors, from `.proto` files or from a pact.
 //! * [`call`]: one promised call.
 //! * [`client`]: makes calls; [`verify::grpc`](crate::verify::grpc) replays promised ones with it.
+//! * [`check`]: whether a pact has the shape that other tools read.
 //! * [`answer`]: chooses among what contracts allow.
 //! * [`mock`]: a server for consumer tests, which writes the pact.
 //!
@@ -27,6 +28,7 @@
 
 pub mod answer;
 pub mod call;
+pub mod check;
 pub mod client;
 mod expression;
 mod frame;

@@ -9,6 +9,9 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Va
 use super::matching::Side;
 use crate::difference::{Difference, Part};
 
+/// As deep as messages are decoded.
+const DEEPEST: usize = 100;
+
 /// The promised fields that are missing where unknown ones came; in a request, every unknown field.
 pub(crate) fn fields(expected: &DynamicMessage, actual: &DynamicMessage, side: Side) -> Vec<Difference> {
     let mut found = Vec::new();
@@ -91,7 +94,7 @@ fn renumbered(path: &DocPath, field: &FieldDescriptor, number: u32, wire: WireTy
 
 /// Why a message could not be decoded, at the first field whose type on the wire is not the descriptor's.
 pub(crate) fn undecodable(of: &MessageDescriptor, bytes: &Bytes, cause: &str) -> Difference {
-    let conflict = conflict(&DocPath::root(), of, bytes.clone());
+    let conflict = conflict(&DocPath::root(), of, bytes.clone(), 0);
     let mut difference = match conflict {
         Some((path, field, wire)) => {
             let (wanted, came) = (name(wire_of(&field)), name(wire));
@@ -114,7 +117,15 @@ pub(crate) fn undecodable(of: &MessageDescriptor, bytes: &Bytes, cause: &str) ->
     difference
 }
 
-fn conflict(path: &DocPath, of: &MessageDescriptor, mut bytes: Bytes) -> Option<(DocPath, FieldDescriptor, WireType)> {
+fn conflict(
+    path: &DocPath,
+    of: &MessageDescriptor,
+    mut bytes: Bytes,
+    depth: usize,
+) -> Option<(DocPath, FieldDescriptor, WireType)> {
+    if depth > DEEPEST {
+        return None;
+    }
     while bytes.has_remaining() {
         let (number, wire) = decode_key(&mut bytes).ok()?;
         let field = of.get_field(number);
@@ -127,7 +138,7 @@ fn conflict(path: &DocPath, of: &MessageDescriptor, mut bytes: Bytes) -> Option<
                 let mut ahead = bytes.clone();
                 let length = usize::try_from(decode_varint(&mut ahead).ok()?).ok()?;
                 if length <= ahead.len()
-                    && let Some(found) = conflict(&path, &inner, ahead.split_to(length))
+                    && let Some(found) = conflict(&path, &inner, ahead.split_to(length), depth + 1)
                 {
                     return Some(found);
                 }

@@ -61,12 +61,17 @@ pub async fn judge(
     let actual: Box<dyn PactInteraction + Send + Sync + RefUnwindSafe> = Box::new(actual);
     let mismatches = match_message(&interaction.boxed, &actual, &contract.shell).await;
     let mut differences = from_mismatches(&mismatches);
-    explain(&mut differences, &expected.contents.matching_rules);
-    for difference in &mut differences {
+    explain_delivery(&mut differences, expected);
+    Ok(differences)
+}
+
+/// Says of each difference which rule it breaks, and shows metadata about the address as such.
+pub(crate) fn explain_delivery(differences: &mut [Difference], expected: &AsynchronousMessage) {
+    explain(differences, &expected.contents.matching_rules);
+    for difference in differences.iter_mut() {
         place(difference);
     }
     differences.sort();
-    Ok(differences)
 }
 
 /// The first delivery that keeps the promise, or else the nearest: at the right address before all, then with the

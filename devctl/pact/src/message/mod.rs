@@ -17,5 +17,6 @@ mod judge;
 mod publish;
 
 pub use delivery::Delivery;
+pub(crate) use judge::explain_delivery;
 pub use judge::{Judged, judge, nearest, outcome};
 pub use publish::{Publishable, publishable};

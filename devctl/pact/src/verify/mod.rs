@@ -1,11 +1,12 @@
 //! Replays promises against a running provider: state, request, match, verdict.
 //!
 //! [`http`] is the fast loop, on one kept-alive client; [`grpc`] is the same for calls; [`mod@reference`] hands the same interactions to `pact_verifier`,
-//! so that the two can be held against each other; [`select`] picks what is replayed. What a verdict says, and that a
+//! so that the two can be held against each other, with [`published`] serving messages to it; [`select`] picks what is replayed. What a verdict says, and that a
 //! failure of ours is never a provider's, stands in [`verdict`]. States are set through [`ProviderStates`].
 
 pub mod grpc;
 pub mod http;
+pub mod published;
 pub mod reference;
 mod request;
 pub mod select;

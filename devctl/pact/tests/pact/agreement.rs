@@ -114,6 +114,114 @@ async fn answers_are_judged_alike_and_rightly() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A case of V4 in the words of V3 or V2; `None` where these cannot say it.
+fn older(case: &Value, version: &str) -> Option<Value> {
+    let body = case["response"]["body"].get("content")?;
+    let plain = case["version"] == "4.0"
+        && case.get("pending").is_none()
+        && case["response"].get("headers").is_none()
+        && case["response"]["body"].get("encoded").is_none()
+        && case["response"]["body"]["contentType"] == "application/json"
+        && case["response"]["body"].get("contentTypeHint").is_none();
+    let none = serde_json::Map::new();
+    let rules = case["response"]
+        .get("matchingRules")
+        .and_then(Value::as_object)
+        .unwrap_or(&none);
+    if !plain || rules.keys().any(|category| category != "body") || body.is_null() {
+        return None;
+    }
+    let mut older = case.clone();
+    older["version"] = json!(version);
+    older["name"] = json!(format!("{}, as V{}", case["name"].as_str()?, &version[..1]));
+    older["response"]["body"] = body.clone();
+    older["response"]["headers"] = json!({"Content-Type": "application/json"});
+    if version == "2.0.0" {
+        let mut flat = serde_json::Map::new();
+        for (path, list) in rules.get("body").and_then(Value::as_object).into_iter().flatten() {
+            let [rule] = &list["matchers"].as_array()?[..] else {
+                return None;
+            };
+            flat.insert(path.replacen('$', "$.body", 1), rule.clone());
+        }
+        older["response"]["matchingRules"] = Value::Object(flat);
+    }
+    Some(older)
+}
+
+#[tokio::test]
+async fn older_versions_judge_alike_what_they_can_say() {
+    let cases = corpus(include_str!("../corpus/answers.json"));
+    for (version, least) in [("3.0.0", 60), ("2.0.0", 60)] {
+        let cases: Vec<Value> = cases.iter().filter_map(|case| older(case, version)).collect();
+        assert!(cases.len() >= least, "{version}: {}", cases.len());
+        let answers = cases.iter().enumerate().map(|(at, case)| {
+            let actual = case["actual"].clone();
+            let answer: Answer = Box::new(move |_, _| respond(&actual));
+            (format!("/{at}"), answer)
+        });
+        let provider = Provider::new(answers.collect()).await;
+        let outcomes = both(&provider, &contracts(&cases), Arc::new(NoStates)).await;
+        let mut wrong = Vec::new();
+        for (case, outcome) in cases.iter().zip(&outcomes) {
+            let kept = outcome.verdict == Verdict::Passed;
+            if kept != (case["kept"] == true) {
+                wrong.push(format!("{}: {:?}", outcome.description, outcome.verdict));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+#[test]
+fn the_corpus_uses_every_matcher() {
+    let mut used = BTreeSet::new();
+    fn walk(json: &Value, used: &mut BTreeSet<String>) {
+        match json {
+            Value::Object(fields) => {
+                if let Some(name) = fields.get("match").and_then(Value::as_str) {
+                    used.insert(name.to_owned());
+                    let bounds = ["min", "max"].iter().filter(|bound| fields.contains_key(**bound));
+                    used.extend(bounds.map(|bound| format!("{name} {bound}")));
+                }
+                fields.values().for_each(|value| walk(value, used));
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(item, used)),
+            _ => {}
+        }
+    }
+    for case in corpus(include_str!("../corpus/answers.json")) {
+        walk(&case["response"]["matchingRules"], &mut used);
+    }
+    // Equality is also what holds without a rule; these are all that the specification has.
+    for name in [
+        "equality",
+        "regex",
+        "type",
+        "type min",
+        "type max",
+        "date",
+        "time",
+        "include",
+        "number",
+        "integer",
+        "decimal",
+        "null",
+        "contentType",
+        "arrayContains",
+        "values",
+        "boolean",
+        "statusCode",
+        "notEmpty",
+        "semver",
+        "eachKey",
+        "eachValue",
+    ] {
+        assert!(used.contains(name), "{name}: {used:?}");
+    }
+    assert!(used.contains("datetime") || used.contains("timestamp"));
+}
+
 #[tokio::test]
 async fn requests_are_sent_alike_and_rightly() {
     let cases = corpus(include_str!("../corpus/requests.json"));
