@@ -326,9 +326,12 @@ impl Reader<'_> {
             "protocol" => {
                 let words = [
                     ("http", EdgeProtocol::Http),
+                    ("http2", EdgeProtocol::Http2),
                     ("grpc", EdgeProtocol::Grpc),
                     ("tcp", EdgeProtocol::Tcp),
                     ("amqp", EdgeProtocol::Amqp),
+                    ("postgres", EdgeProtocol::Postgres),
+                    ("tls", EdgeProtocol::Tls),
                 ];
                 edge.protocol = reader.word(node, &words);
             }

@@ -30,14 +30,16 @@ impl Sub for Time {
     }
 }
 
-/// A duration as people read it: `0.4 s`, `12 s`, `3 min 5 s`.
+/// A duration as people read it: `43 ms`, `0.4 s`, `12 s`, `3 min 5 s`.
 #[derive(Debug, Clone, Copy)]
 pub struct Seconds(pub Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs_f64();
-        if seconds < 10.0 && self.0.subsec_millis() != 0 {
+        if self.0 < Duration::from_millis(100) && self.0.subsec_millis() != 0 {
+            write!(out, "{} ms", self.0.as_millis())
+        } else if seconds < 10.0 && self.0.subsec_millis() != 0 {
             write!(out, "{seconds:.1} s")
         } else if seconds < 120.0 {
             write!(out, "{seconds:.0} s")
@@ -60,6 +62,7 @@ mod tests {
     #[test]
     fn reads_as_a_person_would_say_it() {
         let told = |ms| Seconds(Duration::from_millis(ms)).to_string();
+        assert_eq!(told(43), "43 ms");
         assert_eq!(told(430), "0.4 s");
         assert_eq!(told(12_000), "12 s");
         assert_eq!(told(185_000), "3 min 5 s");

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use devctl_core::NodeId;
 use devctl_core::engine::{Up, Verb};
-use devctl_edge::{Edge, EdgeId, Stub};
+use devctl_edge::{EdgeId, Stub};
 use devctl_wire::v1;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::live::Live;
+use crate::prepare::Opening;
 use crate::spec::NodeSpec;
 
 /// One request, with the way back.
@@ -70,7 +71,7 @@ pub(crate) struct UpCommand {
     pub(crate) project: ProjectFacts,
     /// Containers that run: whose, and which.
     pub(crate) containers: HashMap<NodeId, String>,
-    pub(crate) edges: Vec<(EdgeId, Result<Edge, String>)>,
+    pub(crate) edges: Vec<(EdgeId, Opening)>,
     /// Every edge that the files ask for, open already or not.
     pub(crate) wanted_edges: HashSet<EdgeId>,
     pub(crate) stubs: Vec<(String, String, Arc<dyn Stub>)>,
@@ -90,6 +91,7 @@ pub(crate) struct UpCommand {
 }
 
 /// A warning that is part of the numbered sequence.
+#[derive(Debug)]
 pub(crate) struct Remark {
     pub(crate) node: Option<NodeId>,
     pub(crate) text: String,

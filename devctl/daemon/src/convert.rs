@@ -1,6 +1,6 @@
 //! The engine's words in the API's: the one place where the two meet.
 
-use devctl_core::engine::{Hold, Level, Notice, Phase, Status, Step};
+use devctl_core::engine::{Hold, Level, Notice, NoticeKind, Phase, Status, Step};
 use devctl_core::plan::Change;
 use devctl_wire::v1;
 
@@ -20,6 +20,26 @@ pub(crate) fn notice(notice: &Notice, clock: &Clock) -> v1::Notice {
         text: notice.kind.to_string(),
         help: notice.kind.help().unwrap_or_default().to_owned(),
         lines: notice.kind.lines().to_vec(),
+        reload: reload(&notice.kind),
+    }
+}
+
+/// What waited meanwhile is the edges' to say, and is put in by whoever asks them.
+fn reload(kind: &NoticeKind) -> Option<v1::Reload> {
+    match kind {
+        NoticeKind::Replaced {
+            reason,
+            took,
+            build,
+            swap,
+        } => Some(v1::Reload {
+            what: reason.clone(),
+            seconds: took.as_secs_f64(),
+            build_seconds: build.map(|build| build.as_secs_f64()),
+            swap_seconds: swap.as_secs_f64(),
+            ..v1::Reload::default()
+        }),
+        _ => None,
     }
 }
 

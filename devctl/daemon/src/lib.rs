@@ -182,7 +182,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
         },
     };
     let done = CancellationToken::new();
-    let watch = Watch::start(watching, api.preparer.clone());
+    let watch = Watch::start(watching, api.preparer.clone(), dirs.state.clone());
     let server = tokio::spawn(
         tonic::transport::Server::builder()
             .add_service(DevctlServer::new(api).max_decoding_message_size(64 << 20))

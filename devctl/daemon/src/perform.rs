@@ -41,7 +41,8 @@ pub(crate) struct Means {
 impl Means {
     /// A log for the run, its secrets left out.
     pub(crate) fn log(&self, spec: &NodeSpec, run: u64) -> RunLog {
-        self.logs.run(&spec.id.to_string(), run, Redaction::new(&spec.secrets))
+        let redaction = Redaction::new(&spec.secrets).naming(&spec.redact);
+        self.logs.run(&spec.id.to_string(), run, redaction)
     }
 
     fn send(&self, event: Event) {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use devctl_core::NodeId;
 use devctl_core::engine::{Down, Effect, Event, NoticeKind, RunPhase, State, Status};
 use devctl_core::plan::{Direction, Plan};
+use devctl_core::{NodeId, Seconds};
 use devctl_drivers::guardian::Guarded;
 use devctl_wire::v1;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -147,10 +147,12 @@ impl Loop {
                     Event::Exited { run, .. } | Event::StartFailed { run, .. } => Some(*run),
                     _ => None,
                 };
-                self.step(event);
                 if let Some(run) = over {
+                    // First, so that the run which follows it gets its ports.
                     self.performer.on_over(run);
-                    self.turn();
+                }
+                self.step(event);
+                if over.is_some() {
                     self.note_processes();
                 }
             }
@@ -401,15 +403,13 @@ impl Loop {
         let effects = self.state.step(event, now);
         self.turn();
         let mut records = false;
+        let reloaded: Vec<NodeId> = effects.iter().filter_map(reloaded).cloned().collect();
         for effect in effects {
             match &effect {
                 Effect::Notice(notice) => {
                     let mut told = convert::notice(notice, &self.clock);
-                    if let (Some(node), NoticeKind::Ready { .. } | NoticeKind::Replaced { .. }) =
-                        (&notice.node, &notice.kind)
-                        && let Some(held) = self.wiring.held(node.service())
-                    {
-                        told.text.push_str(&held);
+                    if let Some(node) = &notice.node {
+                        self.tell_held(node, &mut told, reloaded.contains(node));
                     }
                     self.feed.notice(told);
                     records |= matches!(
@@ -429,8 +429,13 @@ impl Loop {
                     self.performer.perform(effect, None, draining);
                 }
                 Effect::Build { node, .. } => {
+                    self.watch.began(node);
                     let plan = self.state.node(node).map(|node| node.plan.hash.clone());
                     self.performer.perform(effect, plan.as_ref(), Vec::new());
+                }
+                Effect::Start { node, .. } => {
+                    self.watch.began(node);
+                    self.performer.perform(effect, None, Vec::new());
                 }
                 _ => self.performer.perform(effect, None, Vec::new()),
             }
@@ -440,6 +445,26 @@ impl Loop {
         }
         self.show();
         self.answer();
+    }
+
+    /// Adds what waited for the node: to the line of its reload, which comes after that of its readiness, or to that one.
+    fn tell_held(&mut self, node: &NodeId, told: &mut v1::Notice, reloaded: bool) {
+        if let Some(reload) = &mut told.reload {
+            let (count, longest) = self.wiring.held(node.service());
+            (reload.held, reload.longest_seconds) = (count, longest.as_secs_f64());
+            told.text.push_str(&match count {
+                0 => ", no request held".to_owned(),
+                1 => format!(", one request held for {}", Seconds(longest)),
+                count => format!(", {count} requests held, the longest for {}", Seconds(longest)),
+            });
+        } else if told.kind == "ready" && !reloaded {
+            let (count, longest) = self.wiring.held(node.service());
+            told.text.push_str(&match count {
+                0 => String::new(),
+                1 => format!("; one request had waited {}", Seconds(longest)),
+                count => format!("; {count} requests had waited, the longest {}", Seconds(longest)),
+            });
+        }
     }
 
     fn turn(&mut self) {
@@ -495,6 +520,11 @@ impl Loop {
                 self.records.containers.insert(live.spec.id.to_string(), known);
             }
         }
+        let processes = self.performer.all_live().flat_map(|(_, live)| {
+            let of_node = live.handle.processes().into_iter();
+            of_node.map(move |process| (&live.spec.id, process.pid))
+        });
+        self.watch.processes(processes);
         self.records.processes = self
             .performer
             .all_live()
@@ -530,6 +560,14 @@ impl Loop {
                     .as_ref()
                     .is_some_and(|run| run.phase == RunPhase::Running && node.replace.is_none())
         })
+    }
+}
+
+/// The node that a notice says to be reloaded.
+fn reloaded(effect: &Effect) -> Option<&NodeId> {
+    match effect {
+        Effect::Notice(notice) if matches!(notice.kind, NoticeKind::Replaced { .. }) => notice.node.as_ref(),
+        _ => None,
     }
 }
 

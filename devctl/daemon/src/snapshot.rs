@@ -2,12 +2,14 @@
 
 use devctl_core::engine::{Exit, Hold, Node, RunPhase, Status};
 use devctl_core::{NodeId, Seconds};
+use devctl_drivers::log::Redaction;
 use devctl_edge::EdgeId;
 use devctl_wire::v1;
 
 use crate::convert;
 use crate::run_loop::Loop;
 use crate::spec::{NodeSpec, Published, What};
+use crate::specify::is_secret;
 
 /// Everything that was asked for.
 pub(crate) fn status(all: &Loop, request: &v1::StatusRequest) -> v1::StatusReply {
@@ -249,10 +251,8 @@ fn speaks_http(published: Option<&Published>, port: u16) -> bool {
 
 /// What a node is told, its secrets hidden.
 pub(crate) fn resolve(spec: &NodeSpec) -> v1::Resolved {
-    let hide = |value: &str| {
-        let secrets = spec.secrets.iter().filter(|secret| secret.len() >= 4);
-        without_passwords(&secrets.fold(value.to_owned(), |value, secret| value.replace(secret, "***")))
-    };
+    let secrets = Redaction::new(&spec.secrets).naming(&spec.redact);
+    let hide = |value: &str| without_passwords(&String::from_utf8_lossy(&secrets.apply(value.as_bytes())));
     let (env, command, directory) = match &spec.what {
         What::Process(plan) => {
             let mut env = plan.env.clone();
@@ -275,7 +275,10 @@ pub(crate) fn resolve(spec: &NodeSpec) -> v1::Resolved {
             .iter()
             .map(|(key, value)| v1::KeyValue {
                 key: key.clone(),
-                value: hide(value),
+                value: match is_secret(key, &spec.redact) {
+                    true => "***".to_owned(),
+                    false => hide(value),
+                },
             })
             .collect(),
         command: command.iter().map(|word| hide(word)).collect(),
@@ -283,6 +286,7 @@ pub(crate) fn resolve(spec: &NodeSpec) -> v1::Resolved {
         rewrites: spec
             .rewrites
             .iter()
+            .filter(|rewrite| !is_secret(&rewrite.place, &spec.redact))
             .map(|rewrite| v1::Rewrite {
                 r#where: rewrite.place.clone(),
                 written: hide(&rewrite.written),

@@ -40,6 +40,8 @@ pub(crate) struct NodeSpec {
     pub(crate) build: Option<BuildSpec>,
     /// Never shown, never stored.
     pub(crate) secrets: Vec<String>,
+    /// Names whose values are never shown, from `x-devctl.redact`.
+    pub(crate) redact: Vec<String>,
     /// What is done otherwise than the file says, to be told once.
     pub(crate) notes: Vec<String>,
 }
@@ -241,7 +243,7 @@ pub(crate) struct BuildSpec {
 }
 
 /// A directory (or file) of sources.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct SourceTree {
     pub(crate) path: PathBuf,
     pub(crate) include: Vec<String>,

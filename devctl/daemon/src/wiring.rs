@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use devctl_core::engine::{Serving, State};
-use devctl_core::{NodeId, Seconds, Time};
+use devctl_core::{NodeId, Time};
 use devctl_edge::{Draining, Edge, EdgeId, Edges, Stub, Target};
 
 use crate::perform::Performer;
+use crate::prepare::Opening;
 use crate::spec::What;
 
 /// Every edge that a project's files ask for, and where it leads.
@@ -37,6 +39,8 @@ pub(crate) struct Wire {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Lead {
     Real(Vec<SocketAddr>),
+    /// Not by devctl: the consumer was told the provider's own address.
+    Direct(String),
     Stub,
     Hold(String),
     Refused(String),
@@ -60,17 +64,18 @@ impl Wiring {
     }
 
     /// Takes over an edge that has been opened, or could not be.
-    pub(crate) fn add(&mut self, id: EdgeId, opened: Result<Edge, String>) {
-        let (edge, problem) = match opened {
-            Ok(edge) => (Some(edge), None),
-            Err(problem) => (None, Some(problem)),
+    pub(crate) fn add(&mut self, id: EdgeId, opening: Opening) {
+        let (edge, problem, lead) = match opening {
+            Opening::Edge(edge) => (Some(edge), None, Lead::Nowhere),
+            Opening::Problem(why) => (None, Some(why), Lead::Nowhere),
+            Opening::Direct(at) => (None, None, Lead::Direct(at)),
         };
         self.wires.insert(
             id,
             Wire {
                 edge,
                 problem,
-                lead: Lead::Nowhere,
+                lead,
                 told_held: 0,
             },
         );
@@ -117,7 +122,7 @@ impl Wiring {
                 Lead::Real(addresses) => Target::Real(addresses.clone()),
                 Lead::Hold(why) => Target::hold(why.clone()),
                 Lead::Refused(why) => Target::refused(why.clone()),
-                Lead::Nowhere => continue,
+                Lead::Nowhere | Lead::Direct(_) => continue,
                 Lead::Stub => match self.stubs.get(&(id.consumer.clone(), id.provider.clone())) {
                     Some(stub) => Target::Stub(stub.clone()),
                     None => Target::refused(format!(
@@ -134,9 +139,9 @@ impl Wiring {
         }
     }
 
-    /// What waited for a service while it was away, in words; each wait is told once.
-    pub(crate) fn held(&mut self, service: &str) -> Option<String> {
-        let (mut count, mut longest) = (0, std::time::Duration::ZERO);
+    /// What waited for a service while it was away, and the longest of these waits; each wait is told once.
+    pub(crate) fn held(&mut self, service: &str) -> (u64, Duration) {
+        let (mut count, mut longest) = (0, Duration::ZERO);
         for (_, wire) in self.wires.iter_mut().filter(|(id, _)| id.provider == service) {
             let Some(report) = wire.edge.as_ref().map(Edge::held) else {
                 continue;
@@ -150,14 +155,7 @@ impl Wiring {
                 longest = longest.max(report.longest);
             }
         }
-        match count {
-            0 => None,
-            1 => Some(format!("; one request had waited {}", Seconds(longest))),
-            count => Some(format!(
-                "; {count} requests had waited, the longest {}",
-                Seconds(longest)
-            )),
-        }
+        (count, longest)
     }
 
     /// What is still under way at old runs of the service; handed out once.
@@ -193,6 +191,7 @@ impl Wire {
                 let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 format!("real {}", addresses.join(", "))
             }
+            Lead::Direct(at) => format!("direct {at}"),
             Lead::Stub => "stub".to_owned(),
             Lead::Hold(why) => format!("held: {why}"),
             Lead::Refused(why) => format!("refused: {why}"),

@@ -102,6 +102,16 @@ impl Edge {
         self.0.address
     }
 
+    /// What is spoken there, as it was opened.
+    pub fn protocol(&self) -> Protocol {
+        self.0.protocol
+    }
+
+    /// How much may wait, as it was opened.
+    pub fn limits(&self) -> HoldLimits {
+        self.0.gate.limits
+    }
+
     /// Leads the edge somewhere else, at once: new connections, and new requests on kept-alive ones, go there. What is
     /// returned tells when the old target has nothing left to do.
     ///

@@ -69,7 +69,17 @@ pub(crate) fn update(update: &Update) -> Option<Value> {
 
 /// A notice.
 pub(crate) fn notice(notice: &Notice) -> Value {
-    json!({
+    let reload = notice.reload.as_ref().map(|reload| {
+        json!({
+            "what": reload.what,
+            "seconds": reload.seconds,
+            "build_seconds": reload.build_seconds,
+            "swap_seconds": reload.swap_seconds,
+            "held": reload.held,
+            "longest_seconds": reload.longest_seconds,
+        })
+    });
+    let mut told = json!({
         "type": "notice",
         "number": notice.number,
         "time": time_ms(notice.time_unix_ms),
@@ -79,7 +89,11 @@ pub(crate) fn notice(notice: &Notice) -> Value {
         "text": notice.text,
         "help": notice.help,
         "lines": notice.lines,
-    })
+    });
+    if let Some(reload) = reload {
+        told["reload"] = reload;
+    }
+    told
 }
 
 /// A line that a node printed.

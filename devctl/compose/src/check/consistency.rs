@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::graph;
+use crate::extension;
 use crate::model::*;
 use crate::problem::{Problem, Problems, did_you_mean};
 use crate::tree::{Node, Span};
@@ -30,6 +31,17 @@ pub(crate) fn check(project: &mut Project, tree: &Node, problems: &mut Problems)
                 &[],
                 format!("`{name}` is a service and a job; a name can be only one of them"),
             );
+        }
+    }
+    for name in project.x_devctl.edges.providers.keys() {
+        if project.service(name).is_none() {
+            cx.path = vec![extension::KEY.to_owned(), "edges".to_owned()];
+            let message = format!(
+                "`{}.edges` refers to the service `{name}`, which is not defined",
+                extension::KEY
+            );
+            let help = did_you_mean(name, project.services.keys().map(String::as_str));
+            cx.report(&[name], Problem::error(message).maybe_help(help));
         }
     }
     for (name, secret) in &project.secrets {
@@ -192,6 +204,7 @@ impl Checker<'_> {
             self.undefined(&["network_mode"], "services", shared, project.services.keys());
         }
         self.references(service);
+        self.extension(service);
         self.limits(service);
         let watch = service.develop.iter().flat_map(|develop| &develop.watch);
         for rule in watch {
@@ -206,6 +219,24 @@ impl Checker<'_> {
             }
         }
         self.mounts(service);
+    }
+
+    /// Services that `x-devctl` names.
+    fn extension(&mut self, service: &Service) {
+        let project = self.project;
+        let unknown = |name: &&String| project.service(name).is_none();
+        for name in service.x_devctl.edges.providers.keys().filter(unknown) {
+            self.undefined(
+                &[extension::KEY, "edges", name],
+                "service",
+                name,
+                project.services.keys(),
+            );
+        }
+        for name in service.x_devctl.depends_on.keys().filter(unknown) {
+            let at = [extension::KEY, "depends_on", name];
+            self.undefined(&at, "service", name, project.services.keys());
+        }
     }
 
     fn build(&mut self, service: &Service, build: &Build) {

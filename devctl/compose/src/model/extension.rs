@@ -188,12 +188,18 @@ pub struct Edge {
 pub enum EdgeProtocol {
     /// HTTP/1 and HTTP/2.
     Http,
+    /// HTTP/2 by prior knowledge.
+    Http2,
     /// gRPC.
     Grpc,
     /// Bytes.
     Tcp,
     /// AMQP 0-9-1.
     Amqp,
+    /// PostgreSQL.
+    Postgres,
+    /// TLS, passed through.
+    Tls,
 }
 
 /// How much is held while a provider is away.

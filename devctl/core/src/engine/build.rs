@@ -92,11 +92,8 @@ impl State {
                     .is_some_and(|run| run.artefact.is_none() || run.artefact != node.build.artefact);
                 if serving && differs {
                     let reason = node.build.cause.take().unwrap_or_else(|| "built anew".to_owned());
-                    node.replace.get_or_insert(Replace {
-                        reason,
-                        since,
-                        stop_first: false,
-                    });
+                    let replace = node.replace.get_or_insert(Replace::new(reason, since, false));
+                    replace.build = Some(now - since);
                 }
                 self.notice(
                     Some(id),

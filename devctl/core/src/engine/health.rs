@@ -85,8 +85,10 @@ impl State {
                 now,
                 out,
             );
-            if place == RunPlace::Next {
-                self.promote(id, now, out);
+            match place {
+                RunPlace::Next => self.promote(id, now, out),
+                RunPlace::Run => self.tell_replaced(id, now, out),
+                RunPlace::Leaving => {}
             }
             return;
         }

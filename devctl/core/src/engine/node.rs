@@ -75,6 +75,23 @@ pub struct Replace {
     pub since: Time,
     /// Stop first, whatever the plan's swap says.
     pub stop_first: bool,
+    /// How long the build took that is the reason.
+    pub build: Option<Duration>,
+    /// When the old run was told to stop, or the new one to start beside it.
+    pub begun: Option<Time>,
+}
+
+impl Replace {
+    /// A replacement that no build has led to.
+    pub(super) fn new(reason: String, since: Time, stop_first: bool) -> Self {
+        Self {
+            reason,
+            since,
+            stop_first,
+            build: None,
+            begun: None,
+        }
+    }
 }
 
 /// One start of the node.
@@ -88,6 +105,8 @@ pub struct Run {
     pub hash: ContentHash,
     /// What was built for it.
     pub artefact: Option<ContentHash>,
+    /// The replacement that it is, until it serves.
+    pub replaces: Option<Replace>,
     /// When the engine asked for it.
     pub issued: Time,
     /// What it had waited for last.

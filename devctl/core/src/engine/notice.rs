@@ -129,6 +129,10 @@ pub enum NoticeKind {
         reason: String,
         /// From the change to the swap.
         took: Duration,
+        /// How much of it was the build's, where there was one.
+        build: Option<Duration>,
+        /// From the start of the new run (or the stop of the old one, where that comes first) until the new one served.
+        swap: Duration,
     },
     /// A new run failed; the old one still serves.
     ReplaceFailed {
@@ -263,7 +267,18 @@ impl fmt::Display for NoticeKind {
             }
             Self::Stopping { reason } => write!(out, "stopping: {reason}"),
             Self::Stopped { exit, took } => write!(out, "stopped after {} ({exit})", Seconds(*took)),
-            Self::Replaced { reason, took } => write!(out, "reloaded in {}: {reason}", Seconds(*took)),
+            Self::Replaced {
+                reason,
+                took,
+                build,
+                swap,
+            } => {
+                write!(out, "reloaded in {}: {reason} (", Seconds(*took))?;
+                if let Some(build) = build {
+                    write!(out, "build {}, ", Seconds(*build))?;
+                }
+                write!(out, "swap {})", Seconds(*swap))
+            }
             Self::ReplaceFailed { what } => write!(out, "the new run failed, the old one still serves: {what}"),
             Self::Removed { volumes: true } => write!(out, "removed with its data"),
             Self::Removed { volumes: false } => write!(out, "removed"),

@@ -58,11 +58,7 @@ impl State {
                 Action::Recreate => {
                     self.want(&id, &up, now);
                     if let Some(node) = self.nodes.get_mut(&id) {
-                        node.replace = Some(Replace {
-                            reason: reason.clone(),
-                            since: now,
-                            stop_first: false,
-                        });
+                        node.replace = Some(Replace::new(reason.clone(), now, false));
                         node.completion = None;
                     }
                 }
@@ -128,11 +124,7 @@ impl State {
                     node.asked = now;
                     if running {
                         let reason = "asked to restart".to_owned();
-                        node.replace = Some(Replace {
-                            reason,
-                            since: now,
-                            stop_first: true,
-                        });
+                        node.replace = Some(Replace::new(reason, now, true));
                     }
                 }
                 Verb::Kill { signal } => {

@@ -41,9 +41,26 @@ impl State {
         if started.data.is_some() {
             self.look_again_at_jobs(id);
         }
-        if place == RunPlace::Next && !tested {
-            self.promote(id, now, out);
+        match (place, tested) {
+            (RunPlace::Next, false) => self.promote(id, now, out),
+            (RunPlace::Run, false) => self.tell_replaced(id, now, out),
+            _ => {}
         }
+    }
+
+    /// The serving run has taken another one's place: told once.
+    pub(super) fn tell_replaced(&mut self, id: &NodeId, now: Time, out: &mut Vec<Effect>) {
+        let run = self.nodes.get_mut(id).and_then(|node| node.run.as_mut());
+        let Some(replace) = run.and_then(|run| run.replaces.take()) else {
+            return;
+        };
+        let kind = NoticeKind::Replaced {
+            reason: replace.reason,
+            took: now - replace.since,
+            build: replace.build,
+            swap: now - replace.begun.unwrap_or(replace.since),
+        };
+        self.notice(Some(id), kind, now, out);
     }
 
     /// The run that was made ready beside the serving one takes its place.
@@ -51,7 +68,7 @@ impl State {
         let Some(node) = self.nodes.get_mut(id) else { return };
         let Some(next) = node.next.take() else { return };
         let old = node.run.replace(next);
-        let replace = node.replace.take();
+        node.replace = None;
         let grace = node.stop_grace();
         let old = old.map(|run| {
             let number = run.number;
@@ -59,11 +76,7 @@ impl State {
             node.leaving.push(run);
             (number, stopping)
         });
-        let (reason, took) = match replace {
-            Some(replace) => (replace.reason, now - replace.since),
-            None => (String::new(), std::time::Duration::ZERO),
-        };
-        self.notice(Some(id), NoticeKind::Replaced { reason, took }, now, out);
+        self.tell_replaced(id, now, out);
         if let Some((number, false)) = old {
             self.stop_run(id, number, grace, "a newer run serves", now, out);
         }

@@ -105,7 +105,12 @@ impl State {
         node.run = Some(run);
         node.not_before = None;
         node.blocked = false;
-        let reason = node.replace.take().map(|replace| replace.reason);
+        let replace = node.replace.take();
+        let reason = replace.as_ref().map(|replace| replace.reason.clone());
+        if let Some(run) = &mut node.run {
+            // One that was due and had nothing left to stop is a first start.
+            run.replaces = replace.filter(|replace| replace.begun.is_some());
+        }
         self.notice(Some(id), NoticeKind::Starting { reason }, now, out);
         out.push(Effect::Start {
             node: id.clone(),
@@ -121,7 +126,11 @@ impl State {
         if node.plan.swap == Swap::Overlap && !replace.stop_first && run.is_ready() {
             let number = self.number();
             let Some(node) = self.nodes.get_mut(id) else { return };
-            let next = new_run(node, number, Gate::Asked(replace.since), now);
+            let mut next = new_run(node, number, Gate::Asked(replace.since), now);
+            next.replaces = Some(Replace {
+                begun: Some(now),
+                ..replace.clone()
+            });
             let hash = next.hash.clone();
             let fresh = std::mem::take(&mut node.fresh);
             node.next = Some(next);
@@ -141,6 +150,9 @@ impl State {
             });
         } else {
             let (run, grace) = (run.number, node.stop_grace());
+            if let Some(replace) = self.nodes.get_mut(id).and_then(|node| node.replace.as_mut()) {
+                replace.begun = Some(now);
+            }
             self.stop_run(id, run, grace, &replace.reason, now, out);
             self.restart_dependents(id, now);
         }
@@ -155,11 +167,7 @@ impl State {
                 && node.plan.dependencies.iter().any(|dep| dep.on == *id && dep.restart)
             {
                 let reason = format!("{id} is restarted, and `depends_on` says to follow");
-                node.replace.get_or_insert(Replace {
-                    reason,
-                    since: now,
-                    stop_first: true,
-                });
+                node.replace.get_or_insert(Replace::new(reason, now, true));
             }
         }
     }
@@ -289,6 +297,7 @@ pub(super) fn new_run(node: &Node, number: u64, gate: Gate, now: Time) -> Run {
         phase: RunPhase::Starting,
         hash: node.plan.hash.clone(),
         artefact: node.build.artefact.clone(),
+        replaces: None,
         issued: now,
         gate,
         started: None,

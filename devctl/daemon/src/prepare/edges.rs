@@ -8,9 +8,10 @@ use devctl_core::NodeId;
 use devctl_drivers::docker::{Engine, SeenNetwork};
 use devctl_drivers::lease::{EdgeKey, PortKey, who_listens};
 use devctl_drivers::user;
-use devctl_edge::{Cidr, Edge, EdgeError, EdgeId, EdgeSpec, Protocol};
+use devctl_edge::{Cidr, Edge, EdgeError, EdgeId, EdgeSpec};
 use devctl_wire::v1;
 
+use super::way::{Way, way};
 use super::{Preparer, project};
 use crate::command::Remark;
 use crate::specify::{self, Addresses, Choice};
@@ -26,7 +27,21 @@ pub(super) struct Wanted {
     calls: BTreeMap<String, BTreeMap<String, BTreeSet<u16>>>,
     /// Published ports: host address and the ports that will do.
     published: BTreeMap<EdgeId, (IpAddr, Vec<u16>)>,
-    protocols: HashMap<EdgeId, Protocol>,
+    ways: HashMap<EdgeId, Way>,
+    /// Containers that call each other by Docker's own names, because the file says so.
+    by_name: BTreeSet<EdgeId>,
+    /// What was asked for and cannot be, with the reason.
+    problems: BTreeMap<EdgeId, String>,
+}
+
+/// How a way was made.
+pub(crate) enum Opening {
+    /// An edge listens.
+    Edge(Edge),
+    /// The consumer reaches the provider itself, as the files want it; where, in words.
+    Direct(String),
+    /// There is none, and why.
+    Problem(String),
 }
 
 impl Wanted {
@@ -37,7 +52,17 @@ impl Wanted {
                 .iter()
                 .flat_map(move |(provider, ports)| ports.iter().map(move |port| EdgeId::new(consumer, provider, *port)))
         });
-        calls.chain(self.published.keys().cloned()).collect()
+        let others = self.published.keys().chain(self.problems.keys()).chain(&self.by_name);
+        calls.chain(others.cloned()).collect()
+    }
+
+    /// Somebody is to call the service without an edge: its address must then be the same in every run.
+    pub(super) fn is_called_directly(&self, service: &str) -> bool {
+        self.ways.iter().any(|(id, way)| way.direct && id.provider == service)
+    }
+
+    fn way(&self, id: &EdgeId) -> Way {
+        self.ways.get(id).copied().unwrap_or_default()
     }
 }
 
@@ -57,21 +82,33 @@ pub(super) fn wanted(
             _ => continue,
         };
         for (provider, port) in specify::references(addresses, consumer, in_container) {
-            let direct = in_container && !between_containers && choices.get(&provider) == Some(&Choice::Container);
-            if direct || (in_container && consumer.network_mode.as_deref() == Some("none")) {
-                continue;
-            }
             let (Some(service), Some(choice)) = (project.services.get(&provider), choices.get(&provider)) else {
                 continue;
             };
+            if in_container && consumer.network_mode.as_deref() == Some("none") {
+                continue;
+            }
             let declared = specify::declared_ports(service, choice);
+            if in_container && *choice == Choice::Container {
+                let asked = way(project, &consumer.name, service, choice, port.unwrap_or_default()).direct;
+                if asked {
+                    let ports = port.map_or_else(|| declared.clone(), |port| vec![port]);
+                    let ids = ports.iter().map(|port| EdgeId::new(&consumer.name, &provider, *port));
+                    wanted.by_name.extend(ids);
+                }
+                if asked || !between_containers {
+                    // By Docker's own names.
+                    continue;
+                }
+            }
             let ports = match port {
                 Some(port) if declared.contains(&port) || !matches!(choice, Choice::Process) => vec![port],
                 Some(port) => {
                     let has: Vec<String> = declared.iter().map(ToString::to_string).collect();
+                    let why = format!("{provider} has no such port as a process");
                     remarks.push(Remark {
                         node: Some(NodeId::from(consumer.name.as_str())),
-                        text: format!("it is told `{provider}:{port}`, and {provider} has no such port as a process"),
+                        text: format!("it is told `{provider}:{port}`, and {why}"),
                         help: Some(format!(
                             "`x-devctl.native.ports` of `{provider}` names {}",
                             if has.is_empty() {
@@ -81,6 +118,9 @@ pub(super) fn wanted(
                             }
                         )),
                     });
+                    wanted
+                        .problems
+                        .insert(EdgeId::new(&consumer.name, &provider, port), why);
                     continue;
                 }
                 None => declared,
@@ -93,9 +133,8 @@ pub(super) fn wanted(
                 .or_default();
             for port in ports {
                 calls.insert(port);
-                wanted
-                    .protocols
-                    .insert(EdgeId::new(&consumer.name, &provider, port), protocol(choice, port));
+                let way = way(project, &consumer.name, service, choice, port);
+                wanted.ways.insert(EdgeId::new(&consumer.name, &provider, port), way);
             }
         }
     }
@@ -108,6 +147,7 @@ pub(super) fn wanted(
                 // Docker publishes it.
                 continue;
             }
+            let id = EdgeId::new(EdgeId::HOST, &service.name, port.target);
             if port.protocol != "tcp" {
                 remarks.push(Remark {
                     node: Some(NodeId::from(service.name.as_str())),
@@ -117,23 +157,15 @@ pub(super) fn wanted(
                     ),
                     help: None,
                 });
+                wanted.problems.insert(id, "only TCP is published".to_owned());
                 continue;
             }
-            let id = EdgeId::new(EdgeId::HOST, &service.name, port.target);
-            wanted.protocols.insert(id.clone(), protocol(choice, port.target));
+            let way = way(project, EdgeId::HOST, service, choice, port.target);
+            wanted.ways.insert(id.clone(), way);
             wanted.published.insert(id, (port.host, port.ports));
         }
     }
     wanted
-}
-
-fn protocol(choice: &Choice, port: u16) -> Protocol {
-    match choice {
-        Choice::Postgres(_) => Protocol::Postgres,
-        Choice::RabbitMq { .. } if port == start::AMQP_PORT => Protocol::Amqp,
-        Choice::RabbitMq { .. } | Choice::Stub => Protocol::Http,
-        _ => Protocol::Auto,
-    }
 }
 
 /// What edges of containers need to know.
@@ -173,8 +205,8 @@ impl Containers<'_> {
     }
 }
 
-/// What came of opening one edge.
-pub(super) type Opened = Vec<(EdgeId, Result<Edge, String>)>;
+/// What came of each way.
+pub(super) type Opened = Vec<(EdgeId, Opening)>;
 
 /// Leases addresses and opens what is not open yet. `addresses` learns where each edge listens.
 pub(super) async fn open(
@@ -182,12 +214,15 @@ pub(super) async fn open(
     project: &Project,
     containers: &Containers<'_>,
     wanted: &Wanted,
-    dry_run: bool,
-    strict: bool,
+    (dry_run, strict): (bool, bool),
     addresses: &mut Addresses,
     remarks: &mut Vec<Remark>,
 ) -> Result<Opened, v1::Outcome> {
-    let mut opened = Vec::new();
+    let mut opened: Opened = Vec::new();
+    let problem = |(id, why): (&EdgeId, &String)| (id.clone(), Opening::Problem(why.clone()));
+    opened.extend(wanted.problems.iter().map(problem));
+    let by_name = |id: &EdgeId| (id.clone(), Opening::Direct("by Docker's own name".to_owned()));
+    opened.extend(wanted.by_name.iter().map(by_name));
     for (consumer, providers) in &wanted.calls {
         let reach = containers.reach(project, consumer);
         if matches!(reach, Some(Reach::Name)) {
@@ -209,13 +244,23 @@ pub(super) async fn open(
             let shared = matches!(reach, Some(Reach::Gateway(..) | Reach::Name));
             for port in ports {
                 let id = EdgeId::new(consumer, provider, *port);
-                let listen = SocketAddr::new(ip, edge_port(preparer, &id, ip, shared)?);
+                let direct = match wanted.way(&id).direct {
+                    true => direct_address(preparer, containers.choices, &id, remarks)?,
+                    false => None,
+                };
+                let listen = match direct {
+                    Some(at) => at,
+                    None => SocketAddr::new(ip, edge_port(preparer, &id, ip, shared)?),
+                };
                 addresses
                     .edges
                     .entry(consumer.clone())
                     .or_default()
                     .insert((provider.clone(), *port), listen);
-                if !dry_run {
+                if let Some(at) = direct {
+                    preparer.edges.close(&id).await;
+                    opened.push((id, Opening::Direct(at.to_string())));
+                } else if !dry_run {
                     opened.extend(open_one(preparer, wanted, id, listen, peers.clone()).await);
                 }
             }
@@ -227,7 +272,54 @@ pub(super) async fn open(
     for (id, (host, ports)) in &wanted.published {
         opened.extend(publish(preparer, wanted, project, id, *host, ports, strict, remarks).await?);
     }
+    for (id, opening) in &opened {
+        if let Opening::Problem(why) = opening
+            && !wanted.problems.contains_key(id)
+        {
+            remarks.push(Remark {
+                node: Some(NodeId::from(id.provider.as_str())),
+                text: format!("there is no edge {id}: {why}"),
+                help: None,
+            });
+        }
+    }
     Ok(opened)
+}
+
+/// Where a provider's own runs listen, the same in each; None, with a remark, where only an edge can lead to it.
+fn direct_address(
+    preparer: &Preparer,
+    choices: &HashMap<String, Choice>,
+    id: &EdgeId,
+    remarks: &mut Vec<Remark>,
+) -> Result<Option<SocketAddr>, v1::Outcome> {
+    let why = match (choices.get(&id.consumer), choices.get(&id.provider)) {
+        (Some(Choice::Container), _) => format!("a container reaches {} through devctl alone", id.provider),
+        (_, Some(Choice::External(ports))) => return Ok(ports.get(&id.port).copied()),
+        (_, Some(Choice::Process | Choice::Postgres(_) | Choice::RabbitMq { .. })) => String::new(),
+        (_, Some(Choice::Container)) => format!("the address of {} changes with each container", id.provider),
+        _ => format!("what stands in for {} answers at edges alone", id.provider),
+    };
+    if !why.is_empty() {
+        remarks.push(Remark {
+            node: Some(NodeId::from(id.consumer.as_str())),
+            text: format!("its way to {} is an edge, though the file says `direct`: {why}", id.provider),
+            help: None,
+        });
+        return Ok(None);
+    }
+    let key = PortKey {
+        project: preparer.dirs.id.clone(),
+        node: id.provider.clone(),
+        port: format!("{}/tcp", id.port),
+    };
+    let port = match preparer.leases.known_port(&key) {
+        Ok(Some(port)) => Ok(port),
+        Ok(None) => preparer.leases.port(&key, start::LOOPBACK, None, &preparer.dirs.state),
+        Err(error) => Err(error),
+    };
+    port.map(|port| Some(SocketAddr::new(start::LOOPBACK, port)))
+        .map_err(|error| lease_outcome(&error))
 }
 
 async fn open_one(
@@ -236,17 +328,30 @@ async fn open_one(
     id: EdgeId,
     listen: SocketAddr,
     peers: Option<Cidr>,
-) -> Option<(EdgeId, Result<Edge, String>)> {
+) -> Option<(EdgeId, Opening)> {
     if let Some(edge) = preparer.edges.get(&id) {
-        if edge.address() == listen {
+        if edge.address() == listen && is_as_wanted(&edge, wanted.way(&id)) {
             return None;
         }
         preparer.edges.close(&id).await;
     }
     let edge = try_open(preparer, wanted, &id, listen, peers)
         .await
-        .map_err(|error| crate::start::told(&error));
+        .map_or_else(|error| Opening::Problem(told(&error)), Opening::Edge);
     Some((id, edge))
+}
+
+/// The files say of it what they said when it was opened.
+fn is_as_wanted(edge: &Edge, way: Way) -> bool {
+    edge.protocol() == way.protocol && edge.limits() == way.hold
+}
+
+fn told(error: &EdgeError) -> String {
+    let text = start::told(error);
+    match error.help() {
+        Some(help) => format!("{text} ({help})"),
+        None => text,
+    }
 }
 
 async fn try_open(
@@ -256,8 +361,8 @@ async fn try_open(
     listen: SocketAddr,
     peers: Option<Cidr>,
 ) -> Result<Edge, EdgeError> {
-    let protocol = wanted.protocols.get(id).copied().unwrap_or_default();
-    let spec = EdgeSpec::new(id.clone(), listen).protocol(protocol);
+    let Way { protocol, hold, .. } = wanted.way(id);
+    let spec = EdgeSpec::new(id.clone(), listen).protocol(protocol).hold(hold);
     let spec = match peers {
         Some(peers) => spec.allow_peers(peers),
         None => spec,
@@ -279,7 +384,7 @@ async fn publish(
     ports: &[u16],
     strict: bool,
     remarks: &mut Vec<Remark>,
-) -> Result<Option<(EdgeId, Result<Edge, String>)>, v1::Outcome> {
+) -> Result<Option<(EdgeId, Opening)>, v1::Outcome> {
     if let Some(edge) = preparer.edges.get(id) {
         let address = edge.address();
         let as_wished = ports.is_empty() || ports.contains(&address.port());
@@ -288,7 +393,7 @@ async fn publish(
             && ports
                 .iter()
                 .any(|port| devctl_drivers::lease::is_free(SocketAddr::new(host, *port)));
-        if address.ip() == host && !free_again {
+        if address.ip() == host && !free_again && is_as_wanted(&edge, wanted.way(id)) {
             return Ok(None);
         }
         preparer.edges.close(id).await;
@@ -297,9 +402,9 @@ async fn publish(
     for port in ports {
         let listen = SocketAddr::new(host, *port);
         match try_open(preparer, wanted, id, listen, None).await {
-            Ok(edge) => return Ok(Some((id.clone(), Ok(edge)))),
+            Ok(edge) => return Ok(Some((id.clone(), Opening::Edge(edge)))),
             Err(EdgeError::AddressInUse { .. }) => taken = Some(listen),
-            Err(error) => return Ok(Some((id.clone(), Err(crate::start::told(&error))))),
+            Err(error) => return Ok(Some((id.clone(), Opening::Problem(told(&error))))),
         }
     }
     if let Some(listen) = taken {
@@ -335,7 +440,7 @@ async fn publish(
         .map_err(|error| lease_outcome(&error))?;
     let edge = try_open(preparer, wanted, id, SocketAddr::new(host, port), None)
         .await
-        .map_err(|error| crate::start::told(&error));
+        .map_or_else(|error| Opening::Problem(told(&error)), Opening::Edge);
     Ok(Some((id.clone(), edge)))
 }
 

@@ -4,6 +4,9 @@
 mod docker;
 mod edges;
 mod project;
+mod way;
+
+pub(crate) use edges::Opening;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,7 +19,7 @@ use devctl_core::plan::{self, ContentHash, Direction, Facts, Kind, Plan, Swap};
 use devctl_drivers::dirs::Dirs;
 use devctl_drivers::docker::{Listed, labels};
 use devctl_drivers::lease::Leases;
-use devctl_edge::{EdgeId, Edges, Stub};
+use devctl_edge::{EdgeId, Edges, Redaction, Stub};
 use devctl_wire::v1;
 use indexmap::IndexMap;
 
@@ -108,15 +111,19 @@ impl Preparer {
                 engine: docker.engine.as_ref(),
             },
             &wanted,
-            request.dry_run,
-            strict,
+            (request.dry_run, strict),
             &mut addresses,
             &mut remarks,
         )
         .await?;
 
         words_of_a_shell(&project, &mut remarks);
-        let plan = plan(&project, &choices, &addresses, &docker, request.build)?;
+        let redact = way::redacted(&project);
+        if !request.dry_run {
+            let rules = Redaction::new(&redact).values(way::redacted_values(&project, &redact));
+            self.edges.traffic().redact(rules);
+        }
+        let plan = plan(&project, &choices, &addresses, &docker, (&wanted, request.build))?;
         let specs = self.specs(&project, &plan, &choices, &addresses, &caller, &docker);
         let running = match &docker.engine {
             Some(engine) => docker::running(engine, &project).await,
@@ -207,6 +214,7 @@ impl Preparer {
             engine: docker.engine.as_ref(),
             choices,
             addresses,
+            redact: way::redacted(project),
         };
         let spec = |(id, node): (&NodeId, &plan::NodePlan)| {
             let service = project.services.get(id.service())?;
@@ -263,7 +271,7 @@ fn plan(
     choices: &HashMap<String, Choice>,
     addresses: &Addresses,
     docker: &Docker,
-    asked_to_build: bool,
+    (wanted, asked_to_build): (&edges::Wanted, bool),
 ) -> Result<Plan, v1::Outcome> {
     let edges = docker::has_edges(project);
     let facts = |service: &Service| {
@@ -285,7 +293,10 @@ fn plan(
                 Choice::Container => specify::container_builds(project, service, docker, asked_to_build),
                 _ => false,
             },
-            swap: specify::swap(service, choice, choices, addresses, edges),
+            swap: match wanted.is_called_directly(&service.name) {
+                true => Swap::Restart,
+                false => specify::swap(service, choice, choices, addresses, edges),
+            },
             salt: format!("{}\0{}", choice.salt(), specify::mounted(project, service)),
         }
     };

@@ -4,6 +4,7 @@ mod address;
 mod container;
 mod process;
 mod runtime;
+mod secret;
 mod server;
 
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ pub(crate) use container::{builds as container_builds, image_health, is_tested a
 pub(crate) use container::{networks, reachable_network};
 pub(crate) use process::is_tested;
 pub(crate) use runtime::{Asked, Choice, Docker, Machine, choose};
+pub(crate) use secret::is_secret;
 pub(crate) use server::has_data;
 
 use crate::spec::{BuildSpec, HookSpec, NodeSpec, Published, SourceTree, What};
@@ -42,6 +44,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) choices: &'a HashMap<String, Choice>,
     /// What each consumer is told in place of a provider's name.
     pub(crate) addresses: &'a Addresses,
+    /// Variables (and more) whose values are never shown.
+    pub(crate) redact: Vec<String>,
 }
 
 /// The spec of one node.
@@ -100,7 +104,8 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
         published: published_ports(ground.project, service),
         image: service.image.clone(),
         container_name: service.container_name.clone(),
-        secrets: secrets(&written),
+        secrets: secret::values(secret::told(&written, service.x_devctl.native.as_ref()), &ground.redact),
+        redact: ground.redact.clone(),
         environment: written,
         rewrites,
         stop_signal: stop_signal(service),
@@ -204,28 +209,6 @@ fn published(port: &Port, everywhere: bool) -> Option<Published> {
         protocol: port.protocol.clone().unwrap_or_else(|| "tcp".to_owned()),
         app_protocol: port.app_protocol.clone(),
     })
-}
-
-/// Values that are secrets by their names: never shown, never stored.
-fn secrets(environment: &IndexMap<String, String>) -> Vec<String> {
-    const WORDS: &[&str] = &[
-        "password",
-        "passwd",
-        "secret",
-        "token",
-        "private_key",
-        "api_key",
-        "apikey",
-        "credential",
-    ];
-    environment
-        .iter()
-        .filter(|(key, value)| {
-            let key = key.to_ascii_lowercase();
-            value.len() >= 8 && (WORDS.iter().any(|word| key.contains(word)) || key.ends_with("_pass"))
-        })
-        .map(|(_, value)| value.clone())
-        .collect()
 }
 
 fn stop_signal(service: &Service) -> Signal {

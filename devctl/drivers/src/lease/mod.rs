@@ -113,6 +113,18 @@ impl Leases {
         })
     }
 
+    /// The port that the key has, whoever listens there now: it may be the node itself.
+    ///
+    /// # Errors
+    /// Where the file cannot be locked, read or written.
+    pub fn known_port(&self, key: &PortKey) -> Result<Option<u16>, LeaseError> {
+        self.change(|book| {
+            let own =
+                |lease: &&PortLease| (&lease.project, &lease.node, &lease.port) == (&key.project, &key.node, &key.port);
+            Ok(book.ports.iter().find(own).map(|lease| lease.number))
+        })
+    }
+
     /// A loopback address for that edge, nobody else's on this machine. Linux only: elsewhere only 127.0.0.1 answers.
     ///
     /// # Errors

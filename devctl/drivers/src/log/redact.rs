@@ -12,6 +12,8 @@ const SHORTEST: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub struct Redaction {
     secrets: Option<Arc<Secrets>>,
+    /// `name: value` and `name=value` of values that are secrets by their name.
+    named: Option<Arc<Regex>>,
 }
 
 struct Secrets {
@@ -47,14 +49,45 @@ impl Redaction {
         let secrets = Regex::new(&alternatives.join("|"))
             .ok()
             .map(|pattern| Arc::new(Secrets { pattern, longest }));
-        Self { secrets }
+        Self { secrets, named: None }
+    }
+
+    /// Also what a line says to be the value of one of these names: `"pin": 1234`, `pin=1234`. Of a JSON path, its last step is
+    /// the name.
+    #[must_use]
+    pub fn naming<S: AsRef<str>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        let names: Vec<String> = names
+            .into_iter()
+            .filter_map(|name| {
+                let name = name.as_ref().trim_end_matches([']', '*', '[']);
+                let last = if name.starts_with('$') {
+                    name.rsplit(['.', '$']).next()?
+                } else {
+                    name
+                };
+                (!last.is_empty()).then(|| regex::escape(last))
+            })
+            .collect();
+        if !names.is_empty() {
+            let value = r#""(?:[^"\\]|\\.)*"|[^\s,;&}\]]+"#;
+            let pattern = format!(r#"(?i)(\b(?:{})\b\\?"?\s*[:=]\s*)(?:{value})"#, names.join("|"));
+            self.named = Regex::new(&pattern).ok().map(Arc::new);
+        }
+        self
     }
 
     /// `text` without the secrets.
     pub fn apply<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
-        match &self.secrets {
+        let clean = match &self.secrets {
             Some(secrets) => secrets.pattern.replace_all(text, NoExpand(b"***")),
             None => Cow::Borrowed(text),
+        };
+        match &self.named {
+            Some(named) => match named.replace_all(&clean, b"${1}***".as_slice()) {
+                Cow::Borrowed(_) => clean,
+                Cow::Owned(cleaner) => Cow::Owned(cleaner),
+            },
+            None => clean,
         }
     }
 
@@ -75,6 +108,22 @@ mod tests {
         let redaction = Redaction::new(["hunter2", "hunter2-long", "a.c$1", "abc"]);
         let text = redaction.apply(b"hunter2-long hunter2 a.c$1 abc$1 abc");
         assert_eq!(String::from_utf8_lossy(&text), "*** *** *** abc$1 abc");
+    }
+
+    #[test]
+    fn a_value_goes_with_its_name() {
+        let redaction = Redaction::default().naming(["pin", "$.card.number", "X-Tenant"]);
+        let clean = |text: &str| String::from_utf8_lossy(&redaction.apply(text.as_bytes())).into_owned();
+        assert_eq!(clean(r#"{"pin": 1234, "a": 1}"#), r#"{"pin": ***, "a": 1}"#);
+        assert_eq!(
+            clean(r#"{"card":{"number":"4 \" 2"},"x":1}"#),
+            r#"{"card":{"number":***},"x":1}"#
+        );
+        assert_eq!(
+            clean("login pin=77 x-tenant: acme; ok"),
+            "login pin=*** x-tenant: ***; ok"
+        );
+        assert_eq!(clean("spinning number9"), "spinning number9");
     }
 
     #[test]

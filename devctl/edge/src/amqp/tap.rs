@@ -87,8 +87,9 @@ impl State {
             return;
         }
         if let Some(message) = message(&mut what) {
+            let redaction = traffic.redaction();
             for (name, value) in &mut message.headers {
-                if traffic.redaction.header(name.as_bytes()) {
+                if redaction.header(name.as_bytes()) {
                     *value = crate::capture::REDACTED.into();
                 }
             }
@@ -96,7 +97,7 @@ impl State {
                 body: std::mem::take(&mut message.body.data),
                 ..Saved::default()
             };
-            traffic.redaction.body(&mut saved);
+            redaction.body(&mut saved);
             message.body.data = saved.body;
         }
         let (edge, connection) = ((*self.edge.id).clone(), self.connection);

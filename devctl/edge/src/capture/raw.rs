@@ -42,6 +42,14 @@ impl Saved {
         }
     }
 
+    /// Whether the body is a gRPC message.
+    pub(crate) fn is_grpc(&self) -> bool {
+        const TYPE: &[u8] = b"\ncontent-type: application/grpc";
+        self.head
+            .windows(TYPE.len())
+            .any(|part| part.eq_ignore_ascii_case(TYPE))
+    }
+
     /// Keeps what there is still room for.
     pub(crate) fn body(&mut self, bytes: &[u8], limit: usize) {
         self.size += bytes.len() as u64;

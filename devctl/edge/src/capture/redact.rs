@@ -9,6 +9,9 @@ use crate::capture::raw::Saved;
 /// What stands in a secret's place.
 pub(crate) const REDACTED: &str = "[redacted]";
 
+/// Shorter values would blot out ordinary text.
+const SHORTEST: usize = 4;
+
 /// Headers that carry credentials whatever the project is.
 const ALWAYS: [&str; 6] = [
     "authorization",
@@ -23,10 +26,12 @@ const ALWAYS: [&str; 6] = [
 ///
 /// A name is a header, a variable of a query or form, and a JSON member at any depth; what begins with `$` is a JSON
 /// path (`$.card.number`, `$.cards[*].pin`). `Authorization`, cookies and their like need not be named.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Redaction {
     names: Vec<String>,
     paths: Vec<Vec<String>>,
+    /// Taken out wherever they appear.
+    values: Vec<String>,
 }
 
 impl Redaction {
@@ -47,6 +52,30 @@ impl Redaction {
             }
         }
         redaction
+    }
+
+    /// Also these values, whatever they are called; one of fewer than four bytes would blot out everything and is left alone.
+    #[must_use]
+    pub fn values<T: Into<String>>(mut self, values: impl IntoIterator<Item = T>) -> Self {
+        let values = values.into_iter().map(T::into);
+        self.values.extend(values.filter(|value| value.len() >= SHORTEST));
+        // Where one secret begins another, the longer is taken out first.
+        self.values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        self.values.dedup();
+        self
+    }
+
+    /// Takes the values out of what was captured.
+    fn plain(&self, bytes: &mut Vec<u8>) {
+        for value in &self.values {
+            let value = value.as_bytes();
+            let mut from = 0;
+            while let Some(at) = bytes[from..].windows(value.len()).position(|part| part == value) {
+                let at = from + at;
+                bytes.splice(at..at + value.len(), REDACTED.bytes());
+                from = at + REDACTED.len();
+            }
+        }
     }
 
     /// Whether the value of this header is a secret.
@@ -92,7 +121,13 @@ impl Redaction {
 
     /// Takes the secrets out of a captured body. A body that names one and cannot be read to the end is left out.
     pub(crate) fn body(&self, saved: &mut Saved) {
+        self.plain(&mut saved.head);
+        self.plain(&mut saved.body);
         if saved.body.is_empty() || (self.names.is_empty() && self.paths.is_empty()) {
+            return;
+        }
+        if self.names_members() && saved.is_grpc() {
+            saved.body = format!("{REDACTED}: protobuf, in which names cannot be looked for").into_bytes();
             return;
         }
         let Ok(text) = std::str::from_utf8(&saved.body) else {
@@ -119,6 +154,11 @@ impl Redaction {
         if let Some(clean) = clean {
             saved.body = clean.into_bytes();
         }
+    }
+
+    /// Whether anything is named that a message could hold; what has a dash is a header.
+    fn names_members(&self) -> bool {
+        !self.paths.is_empty() || self.names.iter().any(|name| !name.contains('-'))
     }
 
     /// The text without its secrets; `None` if it has none.
@@ -196,6 +236,16 @@ mod tests {
     }
 
     #[test]
+    fn a_value_goes_wherever_it_stands() {
+        let redaction = Redaction::default().values(["hunter2", "hunter2-long", "abc"]);
+        let head = b"GET /?a=hunter2 HTTP/1.1\r\nX: hunter2-long\r\n".to_vec();
+        let mut saved = Saved::whole(head, b"\xff hunter2hunter2 abc".to_vec());
+        redaction.body(&mut saved);
+        assert_eq!(saved.head, b"GET /?a=[redacted] HTTP/1.1\r\nX: [redacted]\r\n");
+        assert_eq!(saved.body, b"\xff [redacted][redacted] abc");
+    }
+
+    #[test]
     fn what_is_named_goes_wherever_it_stands() {
         let redaction = Redaction::new(["password", "$.card.number", "$.cards[*].pin", "$.keys[1]"]);
         let body = |text: &str| {
@@ -231,5 +281,11 @@ mod tests {
         let mut packed = Saved::whole(head, vec![0x1f, 0x8b, 8]);
         redaction.body(&mut packed);
         assert!(packed.body.starts_with(b"[redacted]"));
+        let head = b"POST /auth.v1.Auth/Login HTTP/2\r\nContent-Type: application/grpc+proto\r\n".to_vec();
+        let mut message = Saved::whole(head, b"\x00\x00\x00\x00\x04\x0a\x02pw".to_vec());
+        Redaction::new(["X-Tenant-Key"]).body(&mut message);
+        assert!(message.body.ends_with(b"pw"), "a header is in no message");
+        redaction.body(&mut message);
+        assert!(message.body.starts_with(b"[redacted]"));
     }
 }

@@ -68,7 +68,7 @@ impl Filter {
 /// Everything that was captured on all edges, as far as it is still kept.
 pub struct Traffic {
     pub(crate) limits: CaptureLimits,
-    pub(crate) redaction: Redaction,
+    redaction: RwLock<Arc<Redaction>>,
     on: AtomicBool,
     ring: Mutex<Ring>,
     followers: RwLock<Vec<Weak<Follower>>>,
@@ -92,7 +92,7 @@ impl Traffic {
     pub(crate) fn new(limits: CaptureLimits, redaction: Redaction) -> Arc<Self> {
         Arc::new(Self {
             limits,
-            redaction,
+            redaction: RwLock::new(Arc::new(redaction)),
             on: AtomicBool::new(limits.records > 0),
             ring: Mutex::new(Ring {
                 first: 1,
@@ -105,6 +105,26 @@ impl Traffic {
     /// Captures, or not: what is kept stays.
     pub fn capture(&self, on: bool) {
         self.on.store(on, Relaxed);
+    }
+
+    /// Leaves out what `redaction` names from now on. What was captured under other rules is forgotten: it may hold what
+    /// must not be shown any more.
+    pub fn redact(&self, redaction: Redaction) {
+        let mut rules = self.redaction.write().unwrap_or_else(PoisonError::into_inner);
+        if **rules == redaction {
+            return;
+        }
+        *rules = Arc::new(redaction);
+        drop(rules);
+        let mut ring = self.ring();
+        ring.first += ring.kept.len() as u64;
+        ring.kept.clear();
+        ring.bytes = 0;
+    }
+
+    /// What is left out now.
+    pub(crate) fn redaction(&self) -> Arc<Redaction> {
+        Arc::clone(&self.redaction.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn is_on(&self) -> bool {

@@ -290,8 +290,8 @@ impl<'a> Flow<'a> {
         let (start, mut answer) = match self.answer {
             Some(answer) => (0, answer),
             None => {
-                let capture = self.log.request.as_ref().map(|_| &traffic.redaction);
-                let head = match head::response(bytes, self.method, capture) {
+                let capture = self.log.request.as_ref().map(|_| traffic.redaction());
+                let head = match head::response(bytes, self.method, capture.as_deref()) {
                     Ok(Some(head)) => head,
                     Ok(None) => return Ok(0),
                     Err(error) => return Err(format!("its answer is not HTTP: {error}")),

@@ -64,9 +64,9 @@ impl Log {
             return;
         };
         let mut response = self.response;
-        request.finish(&edge.traffic.redaction);
+        request.finish(&edge.traffic.redaction());
         if let Some(response) = &mut response {
-            response.finish(&edge.traffic.redaction);
+            response.finish(&edge.traffic.redaction());
         }
         edge.traffic.push(Raw::Exchange(RawExchange {
             edge: Arc::clone(&edge.id),

@@ -42,7 +42,8 @@ pub(crate) async fn serve(mut client: Client, early: Option<Early>) {
 async fn next_head(client: &mut Client, provider: &mut Option<Provider>) -> Result<Option<RequestHead>, BadHead> {
     loop {
         if !client.buffer.is_empty() {
-            let capture = client.edge.traffic.is_on().then_some(&client.edge.traffic.redaction);
+            let traffic = &client.edge.traffic;
+            let capture = traffic.is_on().then(|| traffic.redaction());
             // Empty lines before a request are allowed.
             let empty = client
                 .buffer
@@ -51,7 +52,7 @@ async fn next_head(client: &mut Client, provider: &mut Option<Provider>) -> Resu
                 .take_while(|b| matches!(b, b'\r' | b'\n'))
                 .count();
             client.buffer.consume(empty);
-            if let Some(head) = head::request(client.buffer.bytes(), capture)? {
+            if let Some(head) = head::request(client.buffer.bytes(), capture.as_deref())? {
                 return Ok(Some(head));
             }
             if client.buffer.is_full() {

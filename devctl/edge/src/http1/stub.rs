@@ -134,7 +134,7 @@ async fn send(
             client
                 .edge
                 .traffic
-                .redaction
+                .redaction()
                 .write_header(&mut saved.head, name.as_str().as_bytes(), value.as_bytes());
         }
     }

@@ -44,7 +44,7 @@ impl Log {
         {
             head.headers.insert("traceparent", value);
         }
-        let redaction = &edge.traffic.redaction;
+        let redaction = edge.traffic.redaction();
         let request = edge.traffic.is_on().then(|| {
             let mut saved = Saved::default();
             let path = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
@@ -53,7 +53,7 @@ impl Log {
             if let Some(authority) = head.uri.authority() {
                 redaction.write_header(&mut saved.head, b"host", authority.as_str().as_bytes());
             }
-            write(&mut saved.head, &head.headers, redaction);
+            write(&mut saved.head, &head.headers, &redaction);
             saved
         });
         Self {
@@ -89,7 +89,7 @@ impl Log {
                 head: format!("HTTP/2 {}\r\n", self.status).into_bytes(),
                 ..Saved::default()
             };
-            write(&mut saved.head, &head.headers, &edge.traffic.redaction);
+            write(&mut saved.head, &head.headers, &edge.traffic.redaction());
             self.response = Some(saved);
         }
     }
@@ -105,7 +105,7 @@ impl Log {
     pub(crate) fn trailers(&mut self, edge: &Inner, trailers: &HeaderMap) {
         self.grpc = grpc_status(trailers).or(self.grpc);
         if self.response.is_some() {
-            write(&mut self.trailers, trailers, &edge.traffic.redaction);
+            write(&mut self.trailers, trailers, &edge.traffic.redaction());
         }
     }
 
@@ -127,9 +127,9 @@ impl Log {
         let (Some(mut request), mut response) = (self.request, self.response) else {
             return;
         };
-        request.finish(&edge.traffic.redaction);
+        request.finish(&edge.traffic.redaction());
         if let Some(response) = &mut response {
-            response.finish(&edge.traffic.redaction);
+            response.finish(&edge.traffic.redaction());
         }
         edge.traffic.push(Raw::Exchange(RawExchange {
             edge: Arc::clone(&edge.id),

@@ -148,7 +148,7 @@ fn a_save_builds_and_swaps_and_says_what_was_changed() {
       probe api #4
      1.00 api #4 test passed
       | api ready after 0.1 s
-      | api reloaded in 1 s: src/api.rs changed
+      | api reloaded in 1 s: src/api.rs changed (build 0.8 s, swap 0.2 s)
       stop api #2 within 10 s, after draining
       | api stopping: a newer run serves
     ");

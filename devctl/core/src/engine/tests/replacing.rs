@@ -35,7 +35,7 @@ fn overlap_serves_all_the_time() {
       probe a #2
      0.20 a #2 test passed
       | a ready after 0.1 s
-      | a reloaded in 0.2 s: its configuration has changed
+      | a reloaded in 0.2 s: its configuration has changed (swap 0.2 s)
       stop a #1 within 10 s, after draining
       | a stopping: a newer run serves
      0.30 a #1 exited with 0
@@ -83,6 +83,7 @@ fn restart_stops_first_and_callers_wait() {
       probe a #2
      0.00 a #2 test passed
       | a ready after 0 s
+      | a reloaded in 0 s: its configuration has changed (swap 0 s)
     ");
 }
 

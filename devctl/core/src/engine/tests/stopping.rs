@@ -34,17 +34,17 @@ fn down_goes_in_reverse_order_and_independent_branches_at_once() {
       stop other #2 within 10 s
       | other stopping: it is no longer wanted
      0.01 web #4 exited with 0
-      | web stopped after 0.0 s (exited with 0)
+      | web stopped after 10 ms (exited with 0)
       remove web
       stop api #3 within 10 s
       | api stopping: it is no longer wanted
      0.02 api #3 exited with 0
-      | api stopped after 0.0 s (exited with 0)
+      | api stopped after 10 ms (exited with 0)
       remove api
       stop db #1 within 10 s
       | db stopping: it is no longer wanted
      0.03 db #1 exited with 0
-      | db stopped after 0.0 s (exited with 0)
+      | db stopped after 10 ms (exited with 0)
       remove db
     ");
 }

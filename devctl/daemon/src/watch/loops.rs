@@ -1,0 +1,226 @@
+//! A service's own output is no change of its sources.
+//!
+//! Two signs tell it. A file that one of the service's processes has open for writing is its output. And a change that has
+//! followed the service's own start (or build) after the same time, three times in a row, each of which it caused itself, is the
+//! service's answer to being started: no person saves like that. Either way the path no longer counts, and that is said once.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use devctl_core::NodeId;
+
+/// So often a change follows a start in step before it is taken for the start's doing.
+const IN_STEP: u32 = 3;
+/// Two times that differ by no more than this, or a fifth, are the same.
+const SAME: Duration = Duration::from_millis(60);
+
+/// What has been learnt about each node.
+#[derive(Debug, Default)]
+pub(super) struct Loops {
+    nodes: HashMap<NodeId, Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    own: HashSet<PathBuf>,
+    /// What came last, how long after the node's start, and how often in step.
+    last: Option<(BTreeSet<PathBuf>, Duration, u32)>,
+    /// The start that the last change came after: each counts once.
+    anchor: Option<Instant>,
+}
+
+/// What a change comes to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Judged {
+    /// What counts.
+    pub(super) real: BTreeSet<PathBuf>,
+    /// Own output that has not been named yet.
+    pub(super) named: Vec<PathBuf>,
+}
+
+impl Loops {
+    /// Looks at what has changed of a node at `now`. `began`: its last start or build; `writes`: whether its processes have the
+    /// file open for writing.
+    pub(super) fn judge(
+        &mut self,
+        node: &NodeId,
+        changed: BTreeSet<PathBuf>,
+        (began, now): (Option<Instant>, Instant),
+        writes: impl FnOnce(&BTreeSet<PathBuf>) -> BTreeSet<PathBuf>,
+    ) -> Judged {
+        let seen = self.nodes.entry(node.clone()).or_default();
+        let mut judged = Judged {
+            real: changed.into_iter().filter(|path| !seen.own.contains(path)).collect(),
+            named: Vec::new(),
+        };
+        if judged.real.is_empty() {
+            return judged;
+        }
+        judged.named.extend(writes(&judged.real));
+        judged.real.retain(|path| !judged.named.contains(path));
+        if !judged.real.is_empty() && seen.is_in_step(&judged.real, began, now) {
+            judged.named.extend(std::mem::take(&mut judged.real));
+        }
+        seen.own.extend(judged.named.iter().cloned());
+        judged
+    }
+
+    /// Forgets nodes that are no longer watched.
+    pub(super) fn keep(&mut self, nodes: &HashSet<&NodeId>) {
+        self.nodes.retain(|node, _| nodes.contains(node));
+    }
+}
+
+impl Seen {
+    fn is_in_step(&mut self, changed: &BTreeSet<PathBuf>, began: Option<Instant>, now: Instant) -> bool {
+        let Some(began) = began else { return false };
+        if self.anchor.replace(began) == Some(began) {
+            // Nothing was started since the last change: it was not the cause of this one.
+            self.last = None;
+            return false;
+        }
+        let after = now.saturating_duration_since(began);
+        let times = match &self.last {
+            Some((paths, before, times)) if paths == changed && is_same(*before, after) => times + 1,
+            _ => 1,
+        };
+        self.last = Some((changed.clone(), after, times));
+        times >= IN_STEP
+    }
+}
+
+fn is_same(one: Duration, other: Duration) -> bool {
+    one.abs_diff(other) <= SAME.max(one.max(other) / 5)
+}
+
+/// Those of `paths` that one of these processes, or what they have started, has open for writing.
+#[cfg(target_os = "linux")]
+pub(super) fn written_by(processes: &[i32], paths: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    let real: HashMap<PathBuf, &PathBuf> = paths
+        .iter()
+        .filter_map(|path| Some((path.canonicalize().ok()?, path)))
+        .collect();
+    let mut found = BTreeSet::new();
+    let mut left = processes.to_vec();
+    let mut known = HashSet::new();
+    while let Some(pid) = left.pop() {
+        if !known.insert(pid) {
+            continue;
+        }
+        left.extend(children(pid));
+        let Ok(files) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+            continue;
+        };
+        for file in files.flatten() {
+            let Ok(path) = std::fs::read_link(file.path()) else {
+                continue;
+            };
+            if let Some(path) = real.get(&path)
+                && is_for_writing(pid, &file.file_name())
+            {
+                found.insert((*path).clone());
+            }
+        }
+    }
+    found
+}
+
+#[cfg(target_os = "linux")]
+fn children(pid: i32) -> Vec<i32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    let of_task =
+        |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.ok()?.path().join("children")).ok();
+    let lists: Vec<String> = tasks.filter_map(of_task).collect();
+    lists
+        .iter()
+        .flat_map(|list| list.split_whitespace())
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+fn is_for_writing(pid: i32, fd: &std::ffi::OsStr) -> bool {
+    let info = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("fdinfo").join(fd));
+    let info = info.unwrap_or_default();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    // The access mode is the last two bits: 0 reads (open(2)).
+    flags.is_some_and(|flags| i64::from_str_radix(flags.trim(), 8).is_ok_and(|flags| flags & 3 != 0))
+}
+
+/// Elsewhere nobody can say who writes.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn written_by(_processes: &[i32], _paths: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    BTreeSet::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn paths(names: &[&str]) -> BTreeSet<PathBuf> {
+        names.iter().map(PathBuf::from).collect()
+    }
+
+    /// Each start at `starts`, and a change of `names` so many milliseconds after it: which of them counted.
+    fn counted(names: &[&str], starts: &[(u32, u32)]) -> Vec<bool> {
+        let (mut loops, zero) = (Loops::default(), Instant::now());
+        let one = |(start, after): &(u32, u32)| {
+            let began = zero + MS * *start;
+            let now = began + MS * *after;
+            let judged = loops.judge(&"api".into(), paths(names), (Some(began), now), |_| BTreeSet::new());
+            judged.named.is_empty() && !judged.real.is_empty()
+        };
+        starts.iter().map(one).collect()
+    }
+
+    #[test]
+    fn what_follows_each_start_in_step_is_the_starts_doing() {
+        let steps = [(0, 300), (1000, 310), (2000, 290), (3000, 300), (9000, 5000)];
+        assert_eq!(counted(&["cache.json"], &steps), [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_person_is_not_in_step() {
+        let steps = [(0, 300), (1000, 900), (2000, 400), (3000, 1500), (5000, 700)];
+        assert_eq!(counted(&["main.rs"], &steps), [true; 5]);
+        // The same start twice: it did not follow from the change.
+        let steps = [(0, 300), (0, 310), (0, 320), (0, 330)];
+        assert_eq!(counted(&["main.rs"], &steps), [true; 4]);
+    }
+
+    #[test]
+    fn what_a_process_writes_is_its_own_and_named_once() {
+        let mut loops = Loops::default();
+        let mut judge = |names: &[&str]| {
+            let log = |changed: &BTreeSet<PathBuf>| changed.intersection(&paths(&["app.log"])).cloned().collect();
+            loops.judge(&"api".into(), paths(names), (None, Instant::now()), log)
+        };
+        let first = judge(&["app.log", "main.rs"]);
+        assert_eq!(
+            (first.real, first.named),
+            (paths(&["main.rs"]), vec![PathBuf::from("app.log")])
+        );
+        assert_eq!(judge(&["app.log"]), Judged::default());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_open_file_is_known_by_its_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let (written, read) = (dir.path().join("written"), dir.path().join("read"));
+        std::fs::write(&read, "x").unwrap();
+        let mut writes = std::fs::File::create(&written).unwrap();
+        let reads = std::fs::File::open(&read).unwrap();
+        writes.write_all(b"x").unwrap();
+        let both = BTreeSet::from([written.clone(), read]);
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(written_by(&[own], &both), BTreeSet::from([written]));
+        drop((writes, reads));
+        assert!(written_by(&[own], &both).is_empty());
+    }
+}

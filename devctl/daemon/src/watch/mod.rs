@@ -1,0 +1,451 @@
+//! Watches sources and Compose files, and tells the loop what has changed.
+//!
+//! Directories are armed one by one, ignored ones never, so that a build's own output wakes nobody. The first change after quiet is
+//! told at once (after a settling time shorter than a frame). Whether it is a change at all is decided by looking at what was
+//! touched, not by the event; so lost events cost a look at everything, and where none come, looking is all there is.
+
+mod loops;
+mod system;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use devctl_core::NodeId;
+use devctl_core::engine::Event;
+use devctl_wire::v1;
+use tokio::sync::{Mutex, mpsc};
+
+use crate::command::{Command, Remark, Wait};
+use crate::prepare::Preparer;
+use crate::run_loop::Wake;
+use crate::sources::{self, Listing};
+use crate::spec::{BuildSpec, SourceTree};
+use loops::Loops;
+use system::{Heard, System, Unheard};
+
+/// Editors write, rename and touch in bursts; a burst is one change.
+const SETTLE: Duration = Duration::from_millis(15);
+/// Whoever writes without a break is not waited for any longer.
+const BURST: Duration = Duration::from_millis(200);
+/// A checkout of many files holds `.git/index.lock` meanwhile; longer than this nobody waits for it.
+const CHECKOUT: Duration = Duration::from_secs(10);
+/// Where events do not come.
+const POLL: Duration = Duration::from_millis(500);
+
+/// What is watched.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Watched {
+    /// Nodes that are built, and from what.
+    pub(crate) nodes: Vec<(NodeId, BuildSpec)>,
+    /// The Compose files and whatever else was read for the project.
+    pub(crate) files: Vec<PathBuf>,
+    /// What was asked for: asked again when a file changes.
+    pub(crate) request: v1::UpRequest,
+}
+
+/// What a node is doing, as far as it tells its own output from a person's work.
+#[derive(Debug, Default, Clone)]
+struct Doing {
+    /// Its last build or start.
+    began: Option<Instant>,
+    processes: Vec<i32>,
+}
+
+type Doings = Arc<std::sync::Mutex<HashMap<NodeId, Doing>>>;
+
+/// The way to a running watcher.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    wanted: mpsc::UnboundedSender<Watched>,
+    doings: Doings,
+}
+
+impl Watch {
+    /// Starts watching; nothing yet. `state`: a directory of devctl's own, where it is tested whether events come.
+    pub(crate) fn start(wake: mpsc::UnboundedSender<Wake>, preparer: Arc<Mutex<Preparer>>, state: PathBuf) -> Self {
+        let (wanted, inbox) = mpsc::unbounded_channel();
+        let (found, mut finds) = mpsc::unbounded_channel();
+        let watch = Self {
+            wanted,
+            doings: Doings::default(),
+        };
+        tokio::spawn(Watching::new(watch.doings.clone(), found).run(inbox, Some(state)));
+        tokio::spawn(async move {
+            while let Some(found) = finds.recv().await {
+                tell(found, &wake, &preparer).await;
+            }
+        });
+        watch
+    }
+
+    /// For a graph that is not to follow its files.
+    pub(crate) fn nothing() -> Self {
+        let (wanted, _nobody) = mpsc::unbounded_channel();
+        Self {
+            wanted,
+            doings: Doings::default(),
+        }
+    }
+
+    /// Watches this from now on, in place of what was watched before.
+    pub(crate) fn set(&self, watched: Watched) {
+        let _ended = self.wanted.send(watched);
+    }
+
+    /// A build or a run of the node begins.
+    pub(crate) fn began(&self, node: &NodeId) {
+        let mut doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
+        doings.entry(node.clone()).or_default().began = Some(Instant::now());
+    }
+
+    /// The processes that there are, by node.
+    pub(crate) fn processes<'a>(&self, all: impl Iterator<Item = (&'a NodeId, i32)>) {
+        let mut doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
+        doings.values_mut().for_each(|doing| doing.processes.clear());
+        for (node, process) in all {
+            doings.entry(node.clone()).or_default().processes.push(process);
+        }
+    }
+}
+
+/// What was found out.
+#[derive(Debug)]
+enum Found {
+    /// A file that the project was read from is another one now.
+    Files(Box<v1::UpRequest>),
+    /// A node's sources are others now.
+    Sources { node: NodeId, source: String, what: String },
+    /// To be said.
+    Said(Remark),
+}
+
+async fn tell(found: Found, wake: &mpsc::UnboundedSender<Wake>, preparer: &Arc<Mutex<Preparer>>) {
+    let wake_up = match found {
+        Found::Files(request) => Wake::Command(replan(*request, preparer).await),
+        Found::Sources { node, source, what } => Wake::Event(Event::Changed { node, source, what }),
+        Found::Said(remark) => Wake::Command(Command::Remark(remark)),
+    };
+    let _ended = wake.send(wake_up);
+}
+
+/// The Compose file itself: a changed one is a new plan, a broken one is told and the old plan stays.
+async fn replan(request: v1::UpRequest, preparer: &Arc<Mutex<Preparer>>) -> Command {
+    let (reply, _nobody_waits) = mpsc::unbounded_channel();
+    let request = v1::UpRequest {
+        attach: false,
+        dry_run: false,
+        force_recreate: false,
+        build: false,
+        ..request
+    };
+    match preparer.lock().await.up(request, Wait::Started, reply).await {
+        Ok(command) => Command::Up(Box::new(command)),
+        Err(outcome) => {
+            let lines: Vec<String> = outcome
+                .diagnostics
+                .iter()
+                .map(|diagnostic| diagnostic.text.clone())
+                .collect();
+            Command::Remark(Remark {
+                node: None,
+                text: format!(
+                    "the changed files cannot be used, the graph stays as it is: {}",
+                    lines.join("\n")
+                ),
+                help: None,
+            })
+        }
+    }
+}
+
+/// The watching task's own.
+struct Watching {
+    watched: Watched,
+    /// Every tree that some node is built from, looked at once for all of them.
+    trees: HashMap<SourceTree, Listing>,
+    /// The files' state when they were read last.
+    files: HashMap<PathBuf, Option<(u64, std::time::SystemTime)>>,
+    loops: Loops,
+    doings: Doings,
+    found: mpsc::UnboundedSender<Found>,
+}
+
+impl Watching {
+    fn new(doings: Doings, found: mpsc::UnboundedSender<Found>) -> Self {
+        Self {
+            watched: Watched::default(),
+            trees: HashMap::new(),
+            files: HashMap::new(),
+            loops: Loops::default(),
+            doings,
+            found,
+        }
+    }
+
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Watched>, state: Option<PathBuf>) {
+        let (heard, mut events) = mpsc::unbounded_channel();
+        let (mut system, unheard) = System::start(heard);
+        self.say(unheard);
+        let mut untested = state;
+        loop {
+            let polled = system.is_polled();
+            let changed = tokio::select! {
+                wanted = inbox.recv() => {
+                    let Some(wanted) = wanted else { return };
+                    // Walking a tree takes milliseconds; this task does nothing else meanwhile, and the runtime has another thread.
+                    tokio::task::block_in_place(|| self.begin(wanted, &mut system));
+                    if let Some(dir) = untested.take()
+                        && let Some(unheard) = System::test(&dir).await
+                    {
+                        system.poll();
+                        self.say(Some(unheard));
+                    }
+                    continue;
+                }
+                event = events.recv() => {
+                    let Some(first) = event else { return };
+                    self.settle(first, &mut events).await
+                }
+                () = tokio::time::sleep(POLL), if polled => None,
+            };
+            tokio::task::block_in_place(|| self.look(changed.as_ref(), &mut system));
+        }
+    }
+
+    /// Takes over what is to be watched.
+    fn begin(&mut self, watched: Watched, system: &mut System) {
+        self.watched = watched;
+        let wanted: HashSet<SourceTree> = self.sources().cloned().collect();
+        self.trees.retain(|tree, _| wanted.contains(tree));
+        for tree in wanted {
+            if !system.is_polled() && system::is_shared(&tree.path) {
+                system.poll();
+                self.say(Some(Unheard {
+                    why: format!(
+                        "`{}` is on a file system that others may change unheard",
+                        tree.path.display()
+                    ),
+                    help: None,
+                }));
+            }
+            self.trees.entry(tree).or_insert_with_key(Listing::read);
+        }
+        self.files = self
+            .watched
+            .files
+            .iter()
+            .map(|file| (file.clone(), state(file)))
+            .collect();
+        self.loops
+            .keep(&self.watched.nodes.iter().map(|(node, _)| node).collect());
+        // What came meanwhile has not been told, and is no part of what was read.
+        while !self.arm(system).is_empty() {
+            self.look(None, system);
+        }
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &SourceTree> {
+        self.watched.nodes.iter().flat_map(|(_, build)| &build.sources)
+    }
+
+    fn arm(&self, system: &mut System) -> BTreeSet<PathBuf> {
+        let files = self.watched.files.iter().filter_map(|file| file.parent());
+        let trees = self.trees.iter().flat_map(|(tree, listing)| {
+            // A tree that is one file, or is not there, is seen from above.
+            let above = (!tree.path.is_dir()).then(|| tree.path.parent()).flatten();
+            let dirs = listing.dirs.iter().map(PathBuf::as_path);
+            dirs.chain(above).chain([tree.path.as_path()])
+        });
+        let (new, unheard) = system.arm(files.chain(trees).map(Path::to_owned));
+        self.say(unheard);
+        new
+    }
+
+    /// Looks at what was touched (None: at everything), and tells what has changed.
+    fn look(&mut self, touched: Option<&BTreeSet<PathBuf>>, system: &mut System) {
+        let now = Instant::now();
+        let mut before = HashMap::new();
+        self.refresh(touched, &mut before);
+        if let Some(touched) = touched {
+            system.doubt(touched);
+        }
+        // What came into a new directory before it was armed has not been told.
+        loop {
+            let new = self.arm(system);
+            if new.is_empty() {
+                break;
+            }
+            self.refresh(Some(&new), &mut before);
+        }
+        let mut changed: HashMap<SourceTree, BTreeSet<PathBuf>> = HashMap::new();
+        for (tree, before) in before {
+            let differ = self.trees.get(&tree).map(|listing| listing.changed_since(&before));
+            changed.extend(differ.filter(|differ| !differ.is_empty()).map(|differ| (tree, differ)));
+        }
+        for (node, build) in std::mem::take(&mut self.watched.nodes) {
+            self.look_at(&node, &build, &changed, now);
+            self.watched.nodes.push((node, build));
+        }
+        let files = self.files.iter_mut();
+        let differ = files
+            .map(|(file, before)| {
+                let after = state(file);
+                std::mem::replace(before, after) != after
+            })
+            .fold(false, |any, one| any | one);
+        if differ {
+            let _ended = self.found.send(Found::Files(Box::new(self.watched.request.clone())));
+        }
+    }
+
+    /// Looks again, and keeps what each tree was before the first look.
+    fn refresh(&mut self, touched: Option<&BTreeSet<PathBuf>>, before: &mut HashMap<SourceTree, Listing>) {
+        for (tree, listing) in &mut self.trees {
+            if touched.is_some_and(|touched| !touched.iter().any(|path| concerns(path, tree))) {
+                continue;
+            }
+            before.entry(tree.clone()).or_insert_with(|| listing.clone());
+            match touched {
+                Some(touched) => listing.refresh(tree, touched),
+                None => *listing = Listing::read(tree),
+            }
+        }
+    }
+
+    fn look_at(
+        &mut self,
+        node: &NodeId,
+        build: &BuildSpec,
+        changed: &HashMap<SourceTree, BTreeSet<PathBuf>>,
+        now: Instant,
+    ) {
+        let of_node = build.sources.iter().filter_map(|tree| changed.get(tree)).flatten();
+        let of_node: BTreeSet<PathBuf> = of_node
+            .filter(|path| build.artefact.as_ref() != Some(path))
+            .cloned()
+            .collect();
+        if of_node.is_empty() {
+            return;
+        }
+        let doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
+        let doing = doings.get(node).cloned().unwrap_or_default();
+        drop(doings);
+        let judged = self.loops.judge(node, of_node, (doing.began, now), |changed| {
+            loops::written_by(&doing.processes, changed)
+        });
+        for path in &judged.named {
+            let remark = Remark {
+                node: Some(node.clone()),
+                text: format!(
+                    "it writes `{}` itself: that is no change of its sources",
+                    inside(path, build).display()
+                ),
+                help: Some("leave it out: `ignore` of its `develop.watch`, or `.gitignore`".to_owned()),
+            };
+            let _ended = self.found.send(Found::Said(remark));
+        }
+        let listings = build.sources.iter().filter_map(|tree| self.trees.get(tree));
+        if !judged.real.is_empty()
+            && let Some(source) = sources::stamp_of(build, listings)
+        {
+            let _ended = self.found.send(Found::Sources {
+                node: node.clone(),
+                source,
+                what: describe(&judged.real, build),
+            });
+        }
+    }
+
+    /// Gathers a burst. None: everything.
+    async fn settle(&self, first: Heard, events: &mut mpsc::UnboundedReceiver<Heard>) -> Option<BTreeSet<PathBuf>> {
+        let mut paths = Some(BTreeSet::new());
+        let mut add = |heard: Heard| match (heard, &mut paths) {
+            (Heard::Paths(more), Some(paths)) => paths.extend(more),
+            (Heard::Everything, paths) => *paths = None,
+            _ => {}
+        };
+        add(first);
+        let burst = async {
+            while let Ok(Some(more)) = tokio::time::timeout(SETTLE, events.recv()).await {
+                add(more);
+            }
+        };
+        let _goes_on = tokio::time::timeout(BURST, burst).await;
+        let locks: BTreeSet<PathBuf> = self.sources().filter_map(|tree| git_lock(&tree.path)).collect();
+        let checkout = async {
+            while locks.iter().any(|lock| lock.exists()) {
+                if let Ok(Some(more)) = tokio::time::timeout(SETTLE, events.recv()).await {
+                    add(more);
+                }
+            }
+            // What was written last, just before the lock went.
+            while let Ok(more) = events.try_recv() {
+                add(more);
+            }
+        };
+        let _someone_crashed = tokio::time::timeout(CHECKOUT, checkout).await;
+        paths
+    }
+
+    fn say(&self, unheard: Option<Unheard>) {
+        let Some(Unheard { why, help }) = unheard else { return };
+        let _ended = self.found.send(Found::Said(Remark {
+            node: None,
+            text: format!("{why}: sources are looked at twice a second"),
+            help,
+        }));
+    }
+}
+
+/// The path lies in the tree, or the tree in it.
+fn concerns(path: &Path, tree: &SourceTree) -> bool {
+    path.starts_with(&tree.path) || tree.path.starts_with(path)
+}
+
+/// When it was written, and how long it is; None where it is not there.
+fn state(file: &Path) -> Option<(u64, std::time::SystemTime)> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
+}
+
+/// The lock that git holds while it writes the work tree that `path` is in.
+fn git_lock(path: &Path) -> Option<PathBuf> {
+    path.ancestors()
+        .map(|dir| dir.join(".git"))
+        .find(|git| git.is_dir())
+        .map(|git| git.join("index.lock"))
+}
+
+/// A path as people name it: below its tree.
+fn inside<'a>(path: &'a Path, build: &BuildSpec) -> &'a Path {
+    let below = build.sources.iter().find_map(|tree| path.strip_prefix(&tree.path).ok());
+    below
+        .filter(|below| !below.as_os_str().is_empty())
+        .or_else(|| path.file_name().map(Path::new))
+        .unwrap_or(path)
+}
+
+fn describe(changed: &BTreeSet<PathBuf>, build: &BuildSpec) -> String {
+    let mut paths = changed.iter();
+    match (paths.next(), paths.next()) {
+        (Some(one), None) => inside(one, build).display().to_string(),
+        _ => format!("{} files", changed.len()),
+    }
+}
+
+/// What of a plan is to be watched: each source tree once per node.
+pub(crate) fn of_nodes<'a>(
+    specs: impl Iterator<Item = (&'a NodeId, Option<&'a BuildSpec>)>,
+) -> Vec<(NodeId, BuildSpec)> {
+    let mut nodes: HashMap<NodeId, BuildSpec> = HashMap::new();
+    for (id, build) in specs {
+        if let Some(build) = build.filter(|build| !build.sources.is_empty()) {
+            nodes.insert(id.clone(), build.clone());
+        }
+    }
+    nodes.into_iter().collect()
+}
