@@ -303,7 +303,10 @@ fn direct_address(
     if !why.is_empty() {
         remarks.push(Remark {
             node: Some(NodeId::from(id.consumer.as_str())),
-            text: format!("its way to {} is an edge, though the file says `direct`: {why}", id.provider),
+            text: format!(
+                "its way to {} is an edge, though the file says `direct`: {why}",
+                id.provider
+            ),
             help: None,
         });
         return Ok(None);

@@ -135,16 +135,35 @@ async fn a_save_is_told_by_its_name_and_what_is_ignored_is_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn editors_dances_are_one_change_of_one_file() {
     let mut bench = Bench::new(|dir| std::fs::write(dir.join("src/main.rs"), "1").unwrap()).await;
+    let src = bench.path("src");
+    let at = |name: &str| src.join(name);
+    let write = |name: &str, text: &str| std::fs::write(at(name), text).unwrap();
+    let rename = |from: &str, to: &str| std::fs::rename(at(from), at(to)).unwrap();
+    let remove = |name: &str| std::fs::remove_file(at(name)).unwrap();
     // Vim with a backup; then a safe write through a temporary file; then JetBrains'.
-    let dances = [
-        "cd src; touch 4913; rm 4913; mv main.rs main.rs~; printf 22 > main.rs; rm main.rs~",
-        "cd src; printf 333 > .main.rs.x1; mv .main.rs.x1 main.rs",
-        "cd src; printf 4444 > main.rs___jb_tmp___; mv main.rs main.rs___jb_old___; mv main.rs___jb_tmp___ main.rs; rm main.rs___jb_old___",
+    let dances: [&dyn Fn(); 3] = [
+        &|| {
+            write("4913", "");
+            remove("4913");
+            rename("main.rs", "main.rs~");
+            write("main.rs", "22");
+            remove("main.rs~");
+        },
+        &|| {
+            write(".main.rs.x1", "333");
+            rename(".main.rs.x1", "main.rs");
+        },
+        &|| {
+            write("main.rs___jb_tmp___", "4444");
+            rename("main.rs", "main.rs___jb_old___");
+            rename("main.rs___jb_tmp___", "main.rs");
+            remove("main.rs___jb_old___");
+        },
     ];
-    for dance in dances {
-        bench.shell(dance);
-        assert_eq!(bench.told().await, "api: main.rs", "{dance}");
-        bench.nothing_but_files(&format!("services: {{}} # {dance}")).await;
+    for (number, dance) in dances.iter().enumerate() {
+        dance();
+        assert_eq!(bench.told().await, "api: main.rs", "dance {number}");
+        bench.nothing_but_files(&format!("services: {{}} # {number}")).await;
     }
 }
 
