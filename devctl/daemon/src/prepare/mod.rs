@@ -7,6 +7,7 @@ mod project;
 mod way;
 
 pub(crate) use edges::Opening;
+pub(crate) use way::redacted;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -51,7 +51,7 @@ pub(super) fn way(project: &Project, consumer: &str, provider: &Service, choice:
 
 /// Every name whose value is never captured, logged or shown. What one service names goes for all: the same secret is seen
 /// at both ends of a way.
-pub(super) fn redacted(project: &Project) -> Vec<String> {
+pub(crate) fn redacted(project: &Project) -> Vec<String> {
     let own = project.services.values().flat_map(|service| &service.x_devctl.redact);
     let mut names: Vec<String> = project.x_devctl.redact.iter().chain(own).cloned().collect();
     names.sort_unstable();

@@ -59,6 +59,7 @@ fn spec(session: &Session, service: &str) -> Option<NodeSpec> {
         engine: None,
         choices: &choices,
         addresses: &Addresses::new(&session.project),
+        redact: crate::prepare::redacted(&session.project),
     };
     Some(specify::node(
         &ground,
