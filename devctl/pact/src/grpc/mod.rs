@@ -40,6 +40,7 @@ pub mod proto;
 mod shape;
 pub mod status;
 mod unknown;
+pub(crate) mod versions;
 
 pub use answer::Answer;
 pub use call::{Call, CallError, is_call};

@@ -18,7 +18,8 @@ use crate::difference::{Difference, Part, is_secret, short};
 use crate::grpc::call::headers_as_metadata;
 use crate::grpc::client::{Answered, Client, Unanswered, shown, shown_message};
 use crate::grpc::matching::{Side, compare};
-use crate::grpc::{Call, Code, is_call};
+use crate::grpc::versions::otherwise;
+use crate::grpc::{Call, Code, Proto, is_call};
 use crate::index::{Contract, Interaction};
 
 /// Where the provider answers, and how it is asked.
@@ -48,6 +49,7 @@ impl GrpcTarget {
 pub struct GrpcVerifier {
     client: Client,
     target: GrpcTarget,
+    proto: Option<Proto>,
 }
 
 impl GrpcVerifier {
@@ -56,7 +58,16 @@ impl GrpcVerifier {
         Self {
             client: Client::new(&target.address),
             target,
+            proto: None,
         }
+    }
+
+    /// Knows the provider's own `.proto` files as well: where a promise is broken, a field of it that was renumbered or
+    /// has another type there is named, in the request too.
+    #[must_use]
+    pub fn with_proto(mut self, proto: Proto) -> Self {
+        self.proto = Some(proto);
+        self
     }
 
     /// Replays `interactions` in their order. `told` hears each outcome at once; where it returns false, the rest is
@@ -140,7 +151,15 @@ impl GrpcVerifier {
         let message = prost::Message::encode_to_vec(&request.message);
         let limit = self.target.answer_within;
         match self.client.call(&call.path(), &request.metadata, &message, limit).await {
-            Ok(answered) => (Verdict::of(judge(call, &answered), pending), Some(answered)),
+            Ok(answered) => {
+                let mut differences = judge(call, &answered);
+                if let (Some(proto), false) = (&self.proto, differences.is_empty()) {
+                    let known: Vec<String> = differences.iter().map(|one| one.path.clone()).collect();
+                    let otherwise = otherwise(call, proto).into_iter();
+                    differences.extend(otherwise.filter(|one| !known.contains(&one.path)));
+                }
+                (Verdict::of(differences, pending), Some(answered))
+            }
             Err(Unanswered::TooLate(limit)) => (Verdict::of(vec![slow(limit)], pending), None),
             Err(Unanswered::Unreachable(cause)) => (could_not(Why::Unreachable { cause }), None),
             Err(Unanswered::Lost(cause)) => (could_not(Why::ConnectionLost { cause }), None),

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use devctl_pact::ProviderState;
 use devctl_pact::difference::{Difference, Part};
-use devctl_pact::grpc::Code;
 use devctl_pact::grpc::client::Client;
 use devctl_pact::grpc::mock::{Interaction, Pact};
+use devctl_pact::grpc::{Code, Proto};
 use devctl_pact::index::Contract;
 use devctl_pact::verify::{
     GrpcTarget, GrpcVerifier, NoStates, Outcome, ProviderStates, StateFailure, Values, Verdict, Why,
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::grpc_client::billing;
+use crate::grpc_client::{PROTOS, billing};
 use crate::grpc_provider::{Given, Messages, Provider};
 use crate::support::contract;
 
@@ -146,6 +146,45 @@ async fn a_renumbered_field_is_named() {
     let retyped = Messages::of_billing(|text| text.replace("int64 minor_units = 2", "string minor_units = 2"));
     let outcome = against(&invoice(), move || one(retyped.encode("Invoice", &kept()))).await;
     assert_eq!(first(&outcome).path, "$.amount.minor_units");
+}
+
+#[tokio::test]
+async fn a_renumbered_field_of_a_request_is_named_from_the_providers_proto() {
+    let contract = promised(|i| {
+        i.call("billing.v1.Billing/CreateInvoice")
+            .request(json!({"user_id": "u", "amount": {"currency": "EUR", "minor_units": 5}}))
+            .answer(json!({"id": "matching(type, 'i')"}))
+    });
+    let folder = tempfile::TempDir::new().unwrap();
+    let text = std::fs::read_to_string(format!("{PROTOS}/billing/v1/billing.proto")).unwrap();
+    let changed = text
+        .replace("int64 minor_units = 2", "int64 minor_units = 7")
+        .replace("string customer_email = 2", "string buyer_email = 2");
+    assert_ne!(text, changed);
+    std::fs::write(folder.path().join("billing.proto"), changed).unwrap();
+    let proto = Proto::compile(&[folder.path()], &["billing.proto"]).unwrap();
+    let provider = Provider::new(|_, _, _| Given {
+        code: 3,
+        message: "the amount is not positive",
+        ..Given::default()
+    })
+    .await;
+    let verifier = GrpcVerifier::new(GrpcTarget::new(&provider.address)).with_proto(proto);
+    let outcome = verifier.verify(&contract, &contract.interactions[0], &NoStates).await;
+    let told: Vec<&str> = outcome
+        .verdict
+        .mismatches()
+        .iter()
+        .map(|one| one.message.as_str())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "expected the status OK but was INVALID_ARGUMENT: the amount is not positive",
+            "in the request, the contract has `minor_units` as field 2 (int64); the provider's `.proto` has `minor_units` as field 7 (int64)",
+        ]
+    );
+    assert_eq!(outcome.verdict.mismatches()[1].path, "$.amount.minor_units");
 }
 
 #[tokio::test]
