@@ -1,6 +1,7 @@
 //! What devctl promises, one file per promise, on the real thing: real processes, real PostgreSQL, real RabbitMQ.
 
 mod crash;
+mod docker;
 mod edges;
 mod servers;
 mod support;

@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod command;
 mod complete;
+mod containers;
 mod context;
 mod error;
 mod exit;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use devctl_core::NodeId;
 use devctl_core::engine::{Up, Verb};
+use devctl_drivers::docker::Engine;
 use devctl_edge::{EdgeId, Stub};
 use devctl_wire::v1;
 use tokio::sync::{mpsc, oneshot};
@@ -69,6 +70,8 @@ pub(crate) struct UpCommand {
     pub(crate) up: Up,
     pub(crate) specs: Vec<Arc<NodeSpec>>,
     pub(crate) project: ProjectFacts,
+    /// Containers of services that run otherwise now.
+    pub(crate) superseded: Vec<(NodeId, Engine, String)>,
     /// Containers that run: whose, and which.
     pub(crate) containers: HashMap<NodeId, String>,
     pub(crate) edges: Vec<(EdgeId, Opening)>,

@@ -100,13 +100,13 @@ impl Container {
         }
     }
 
-    /// Removes it where a successor has taken its name: nobody would start it again.
-    pub(crate) async fn remove_if_replaced(&self) {
+    /// Removes it where a successor has taken its name, or where it was the last one: nobody would start it again.
+    pub(crate) async fn remove_if_replaced(&self, last: bool) {
         let Ok(Some(seen)) = self.engine.look(&self.id).await else {
             return;
         };
         let short: String = self.id.chars().take(12).collect();
-        if seen.name.starts_with(&format!("{short}_"))
+        if (last || seen.name.starts_with(&format!("{short}_")))
             && let Err(error) = self.engine.remove(&self.id, true).await
         {
             tracing::warn!(container = seen.name, %error, "a container that was replaced could not be removed");

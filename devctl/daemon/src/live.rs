@@ -50,7 +50,7 @@ pub(crate) enum Handle {
     /// RabbitMQ and its port mapper.
     RabbitMq(rabbitmq::Running),
     /// A container.
-    Container(Container),
+    Container(Arc<Container>),
     /// No process: a stub, or something that runs elsewhere. Ended by word alone.
     Word(CancellationToken),
 }
@@ -63,6 +63,11 @@ impl Handle {
             Handle::RabbitMq(running) => Some(running.broker.id()),
             Handle::Container(_) | Handle::Word(_) => None,
         }
+    }
+
+    /// Whether it is that container.
+    pub(crate) fn is_container(&self, id: &str) -> bool {
+        matches!(self, Handle::Container(container) if container.id == id)
     }
 
     /// Every process that must not be left behind.

@@ -21,7 +21,7 @@ use crate::hooks;
 use crate::live::Live;
 use crate::remove;
 use crate::run_loop::Wake;
-use crate::spec::NodeSpec;
+use crate::spec::{NodeSpec, What};
 use crate::start;
 
 /// Requests that never end (a stream, a long poll) keep an old run no longer than this.
@@ -114,7 +114,7 @@ impl Performer {
         if let Some(grace) = self.to_stop.remove(&run) {
             self.means
                 .tasks
-                .spawn(end(live, grace, Vec::new(), self.means.clone(), run));
+                .spawn(end(live, grace, Vec::new(), self.means.clone(), run, false));
         }
     }
 
@@ -137,9 +137,17 @@ impl Performer {
                 }
             }
             Effect::Probe { node, run, timeout } => self.probe(node, run, timeout),
-            Effect::Stop { run, grace, drain, .. } => {
+            Effect::Stop {
+                node,
+                run,
+                grace,
+                drain,
+            } => {
                 let draining = if drain { draining } else { Vec::new() };
-                self.stop(run, grace, draining);
+                // Nobody starts its container again where the node is no container any more.
+                let successor = plan.and_then(|plan| self.spec(&node, plan));
+                let last = successor.is_some_and(|spec| !matches!(spec.what, What::Container(_)));
+                self.stop(run, grace, draining, last);
             }
             Effect::Signal { run, signal, .. } => {
                 if let (Some(live), Ok(signal)) = (self.live.get(&run), signal.parse()) {
@@ -174,6 +182,8 @@ impl Performer {
         };
         let token = CancellationToken::new();
         let place = self.free_place(&node);
+        let beside = self.live.values().any(|live| live.spec.id == node)
+            || self.starting.values().any(|starting| starting.node == node);
         let starting = Starting {
             node: node.clone(),
             place,
@@ -189,6 +199,7 @@ impl Performer {
                     start::Run {
                         number: run,
                         place,
+                        beside,
                         fresh,
                     },
                     &log,
@@ -313,11 +324,11 @@ impl Performer {
         });
     }
 
-    fn stop(&mut self, run: u64, grace: Duration, draining: Vec<Draining>) {
+    fn stop(&mut self, run: u64, grace: Duration, draining: Vec<Draining>, last: bool) {
         if let Some(live) = self.live.get(&run).cloned() {
             self.means
                 .tasks
-                .spawn(end(live, grace, draining, self.means.clone(), run));
+                .spawn(end(live, grace, draining, self.means.clone(), run, last));
         } else if let Some(starting) = self.starting.get(&run) {
             self.to_stop.insert(run, grace);
             starting.token.cancel();
@@ -358,7 +369,7 @@ async fn up(means: &Means, run: u64, live: Live, started: Started, log: &RunLog)
 }
 
 /// Ends a run: what its edges still have under way first, then its hooks, its stop signal, the grace period, the kill.
-async fn end(live: Live, grace: Duration, draining: Vec<Draining>, means: Means, run: u64) {
+async fn end(live: Live, grace: Duration, draining: Vec<Draining>, means: Means, run: u64, last: bool) {
     for old in draining {
         old.wait(DRAIN_LIMIT.min(grace)).await;
     }
@@ -372,6 +383,6 @@ async fn end(live: Live, grace: Duration, draining: Vec<Draining>, means: Means,
     }
     live.handle.stop(live.spec.stop_signal, grace).await;
     if let crate::live::Handle::Container(container) = &live.handle {
-        container.remove_if_replaced().await;
+        container.remove_if_replaced(last).await;
     }
 }

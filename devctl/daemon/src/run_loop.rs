@@ -30,6 +30,7 @@ const IDLE: Duration = Duration::from_millis(1500);
 const STOPPED: Duration = Duration::from_secs(900);
 
 /// A reason to wake.
+#[expect(clippy::large_enum_variant, reason = "each is moved once, through the queue")]
 pub(crate) enum Wake {
     /// The engine's.
     Event(Event),
@@ -350,6 +351,15 @@ impl Loop {
                 edges.close(&id).await;
             }
         });
+        // Nobody of this daemon holds them: they were an earlier one's, or somebody else's.
+        let held = |id: &str| self.performer.all_live().any(|(_, live)| live.handle.is_container(id));
+        for (_, engine, id) in command.superseded.into_iter().filter(|(_, _, id)| !held(id)) {
+            self.performer.means.tasks.spawn(async move {
+                if let Err(error) = engine.remove(&id, false).await {
+                    tracing::warn!(%error, "a container of a service that runs otherwise now could not be removed");
+                }
+            });
+        }
         self.facts = command.project;
         // For clients whose files cannot be read any more: who it is that runs here.
         let known = serde_json::json!({ "name": self.facts.name, "directory": self.facts.directory });
@@ -426,7 +436,8 @@ impl Loop {
                     } else {
                         Vec::new()
                     };
-                    self.performer.perform(effect, None, draining);
+                    let plan = self.state.node(node).map(|node| node.plan.hash.clone());
+                    self.performer.perform(effect, plan.as_ref(), draining);
                 }
                 Effect::Build { node, .. } => {
                     self.watch.began(node);

@@ -5,10 +5,12 @@ use devctl_wire::v1::DownRequest;
 
 use crate::args::{Services, TalkFormat};
 use crate::client;
+use crate::containers::Containers;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::render::{Show, now_ms};
+use crate::project::Project;
+use crate::render::{Render, Show, now_ms};
 use crate::session::{self, OnSignal, Session};
 
 /// Stop and remove services
@@ -34,6 +36,45 @@ pub(crate) struct Down {
 }
 
 impl Down {
+    /// Nobody holds the project's containers: they are removed without a daemon.
+    async fn containers(
+        &self,
+        containers: &Containers,
+        project: &Project,
+        render: &mut dyn Render,
+    ) -> Result<Exit, Error> {
+        let services = &self.services.services;
+        let done = containers
+            .down(project, services, self.remove_orphans, self.volumes, self.timeout)
+            .await;
+        for line in &done.lines {
+            render.remark(line, now_ms())?;
+        }
+        for problem in &done.problems {
+            render.remark(&format!("failed to {problem}"), now_ms())?;
+        }
+        render.finish(now_ms())?;
+        Ok(if done.problems.is_empty() {
+            Exit::Ok
+        } else {
+            Exit::Failed
+        })
+    }
+
+    /// Containers that the daemon did not hold: of orphans, where they are to go as well, or of an earlier runtime of a service.
+    async fn leftovers(&self, context: &Context, project: &Project) {
+        if let Some(containers) = Containers::look(context, project).await
+            && !containers.all.is_empty()
+        {
+            let done = containers
+                .down(project, &[], self.remove_orphans, self.volumes, self.timeout)
+                .await;
+            for problem in &done.problems {
+                eprintln!("failed to {problem}");
+            }
+        }
+    }
+
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
         let project = context.project()?;
@@ -47,6 +88,11 @@ impl Down {
                 found => found,
             };
             let Some(mut client) = found else {
+                if let Some(containers) = Containers::look(context, &project).await
+                    && !containers.all.is_empty()
+                {
+                    return self.containers(&containers, &project, &mut *render).await;
+                }
                 render.remark(
                     &format!("project `{}` is not up: nothing to take down", project.name),
                     now_ms(),
@@ -69,6 +115,9 @@ impl Down {
                 watcher: None,
             };
             let close = session.run(&mut client, updates).await?;
+            if self.services.services.is_empty() {
+                self.leftovers(context, &project).await;
+            }
             Ok(session::exit(&close))
         })
     }

@@ -9,6 +9,7 @@ use devctl_wire::v1::{NodeStatus, State, StatusReply, StatusRequest};
 
 use crate::args::{Format, Services};
 use crate::client;
+use crate::containers::Containers;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -117,7 +118,7 @@ impl Ps {
     }
 }
 
-/// A snapshot from the daemon; without one, every service of the files is down.
+/// A snapshot from the daemon; without one, what an engine has of the project, and every other service of the files as down.
 pub(crate) fn status(context: &Context, project: &Project, services: Vec<String>) -> Result<StatusReply, Error> {
     let found = context.block_on(async {
         match client::find(project).await? {
@@ -128,7 +129,9 @@ pub(crate) fn status(context: &Context, project: &Project, services: Vec<String>
                 };
                 Ok(Some(client.status(request).await?.into_inner()))
             }
-            None => Ok(None),
+            None => Ok(Containers::look(context, project)
+                .await
+                .map(|found| found.status(project))),
         }
     })?;
     Ok(found.unwrap_or_else(|| project.as_down()))

@@ -9,6 +9,10 @@ use crate::plan::{ContentHash, Plan};
 
 /// What happened. Whatever a driver reports carries the number of the run (or build) that it belongs to, so that a late
 /// word about an old one changes nothing.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an `up` comes seldom, and is moved once: nothing keeps events"
+)]
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The files as they are wanted now.
@@ -110,6 +114,8 @@ pub struct Up {
     pub remove_orphans: bool,
     /// Plan and create only.
     pub no_start: bool,
+    /// Runs that are not as they should be though their plan is the same, each with the reason.
+    pub outdated: HashMap<NodeId, String>,
     /// Runs that go on from an earlier daemon.
     pub found: Vec<Found>,
     /// The state of each built node's sources. A node without one is built each time it is started.

@@ -22,6 +22,12 @@ pub fn pace(elapsed: Duration, interval: Duration) -> Duration {
         .min(interval.max(SOONEST))
 }
 
+/// The same for a test that itself took so long: one that is dear (a command inside of a container) is given no more than half of the
+/// time, so that it does not take the processor from what it waits for.
+fn paced(elapsed: Duration, interval: Duration, took: Duration) -> Duration {
+    pace(elapsed, interval).max(took.min(LATEST))
+}
+
 impl State {
     /// Sends the tests that are due. Two tests of one run never overlap: the next one is timed by the last one's end.
     pub(super) fn probe_due(&mut self, now: Time, out: &mut Vec<Effect>) {
@@ -100,7 +106,8 @@ impl State {
             HealthState::Healthy | HealthState::Unhealthy => (test.budget() - test.start_period, failing_since),
         };
         let elapsed = now - since;
-        health.next = Some(now + pace(elapsed, test.interval));
+        let took = health.sent.map(|sent| now - sent).unwrap_or_default();
+        health.next = Some(now + paced(elapsed, test.interval, took));
         if elapsed < budget || before == HealthState::Unhealthy {
             return;
         }

@@ -66,6 +66,7 @@ pub fn changes(up: &Up, state: &State) -> Vec<Change> {
         };
         let Some(node) = state.node(id) else {
             match up.found.iter().find(|found| found.node == *id) {
+                Some(_) if up.outdated.contains_key(id) && !up.no_recreate => push(Action::Recreate, &up.outdated[id]),
                 Some(found) if found.hash == plan.hash && !up.force_recreate => push(Action::Keep, "it runs already"),
                 Some(_) if up.no_recreate => push(Action::Keep, "it runs already"),
                 Some(_) => push(Action::Recreate, "its configuration has changed"),
@@ -79,6 +80,7 @@ pub fn changes(up: &Up, state: &State) -> Vec<Change> {
             Some(run) if run.is_stopping() => push(Action::Start, "it is being stopped"),
             Some(_) if up.force_recreate => push(Action::Recreate, "asked to recreate everything"),
             Some(run) if run.hash != plan.hash => push(Action::Recreate, "its configuration has changed"),
+            Some(_) if up.outdated.contains_key(id) => push(Action::Recreate, &up.outdated[id]),
             Some(_) if plan.builds && !up.no_build && up.build => push(Action::Build, "asked to build"),
             Some(_)
                 if plan.builds

@@ -1,8 +1,10 @@
 //! The engine that the caller means, where any service could run in it, and what it has of the project's images.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use devctl_compose::model::{Project, Service};
+use devctl_core::NodeId;
 use devctl_drivers::docker::{Engine, Listed, NetworkSpec, SeenNetwork, labels};
 use devctl_wire::v1;
 use futures::future::join_all;
@@ -10,6 +12,7 @@ use indexmap::IndexMap;
 
 use super::project;
 use crate::engines::Engines;
+use crate::spec::{NodeSpec, What};
 use crate::specify::{self, Choice, Docker};
 
 /// Looks for an engine if a service could need one. One that is asked for and does not answer is an error before anything is touched.
@@ -112,10 +115,53 @@ pub(super) async fn running(engine: &Engine, project: &Project) -> Vec<Listed> {
         .containers(&[format!("{}={}", labels::PROJECT, project.name)])
         .await;
     let mut found = found.unwrap_or_default();
+    let here = project.working_dir.display().to_string();
+    // Another checkout's containers of the same name are not this one's.
+    found.retain(|container| container.label(labels::WORKING_DIR).is_none_or(|dir| dir == here));
     found.retain(|container| container.is_running() && !container.is_one_off() && !container.service().is_empty());
     // Two of one replica: the one that kept the name serves, the other one was on its way out.
     found.retain(|container| !container.name.contains('_') || container.label(labels::HASH).is_none());
     found
+}
+
+/// Containers that are not as they would be made now, though their service's words are the same.
+pub(super) fn outdated(running: &[Listed], specs: &[Arc<NodeSpec>], docker: &Docker) -> HashMap<NodeId, String> {
+    let look = |container: &Listed| {
+        let id = NodeId::new(container.service(), container.number());
+        let spec = specs.iter().find(|spec| spec.id == id)?;
+        let What::Container(plan) = &spec.what else { return None };
+        let image = docker.images.get(&plan.image.name);
+        let why = if container.label(labels::TOLD).is_some_and(|told| told != plan.told) {
+            "the addresses that it is told have changed"
+        } else if image.is_some_and(|image| image.id != container.image_id) {
+            "its image has changed"
+        } else {
+            return None;
+        };
+        Some((id, why.to_owned()))
+    };
+    running.iter().filter_map(look).collect()
+}
+
+/// Containers that run for services that are to run in none.
+pub(super) fn superseded(
+    running: &[Listed],
+    choices: &HashMap<String, Choice>,
+    engine: Option<&Engine>,
+) -> Vec<(NodeId, Engine, String)> {
+    let Some(engine) = engine else { return Vec::new() };
+    running
+        .iter()
+        .filter(|container| {
+            choices
+                .get(container.service())
+                .is_some_and(|choice| *choice != Choice::Container)
+        })
+        .map(|container| {
+            let id = NodeId::new(container.service(), container.number());
+            (id, engine.clone(), container.id.clone())
+        })
+        .collect()
 }
 
 /// Whether containers call each other over edges: a file that knows devctl, or whose sources are watched, is held during reloads.

@@ -11,6 +11,7 @@ use devctl_drivers::user;
 use devctl_edge::{Cidr, Edge, EdgeError, EdgeId, EdgeSpec};
 use devctl_wire::v1;
 
+use super::shared::{self, Shared};
 use super::way::{Way, way};
 use super::{Preparer, project};
 use crate::command::Remark;
@@ -27,6 +28,10 @@ pub(super) struct Wanted {
     calls: BTreeMap<String, BTreeMap<String, BTreeSet<u16>>>,
     /// Published ports: host address and the ports that will do.
     published: BTreeMap<EdgeId, (IpAddr, Vec<u16>)>,
+    /// Edges of several containers.
+    pub(super) shared: Shared,
+    /// Named without a port: only the port's own number will do.
+    bare: HashSet<EdgeId>,
     ways: HashMap<EdgeId, Way>,
     /// Containers that call each other by Docker's own names, because the file says so.
     by_name: BTreeSet<EdgeId>,
@@ -53,7 +58,7 @@ impl Wanted {
                 .flat_map(move |(provider, ports)| ports.iter().map(move |port| EdgeId::new(consumer, provider, *port)))
         });
         let others = self.published.keys().chain(self.problems.keys()).chain(&self.by_name);
-        calls.chain(others.cloned()).collect()
+        calls.chain(others.chain(self.shared.keys()).cloned()).collect()
     }
 
     /// Somebody is to call the service without an edge: its address must then be the same in every run.
@@ -74,14 +79,18 @@ pub(super) fn wanted(
     between_containers: bool,
     remarks: &mut Vec<Remark>,
 ) -> Wanted {
-    let mut wanted = Wanted::default();
+    let mut wanted = Wanted {
+        shared: shared::wanted(project, choices, addresses),
+        ..Wanted::default()
+    };
     for consumer in project.services.values() {
         let in_container = match choices.get(&consumer.name) {
             Some(Choice::Process | Choice::External(_)) => false,
             Some(Choice::Container) => true,
             _ => continue,
         };
-        for (provider, port) in specify::references(addresses, consumer, in_container) {
+        for (provider, named) in specify::references(addresses, consumer, in_container) {
+            let port = named;
             let (Some(service), Some(choice)) = (project.services.get(&provider), choices.get(&provider)) else {
                 continue;
             };
@@ -133,8 +142,13 @@ pub(super) fn wanted(
                 .or_default();
             for port in ports {
                 calls.insert(port);
-                let way = way(project, &consumer.name, service, choice, port);
-                wanted.ways.insert(EdgeId::new(&consumer.name, &provider, port), way);
+                let id = EdgeId::new(&consumer.name, &provider, port);
+                if named.is_none() {
+                    wanted.bare.insert(id.clone());
+                }
+                wanted
+                    .ways
+                    .insert(id, way(project, &consumer.name, service, choice, port));
             }
         }
     }
@@ -170,13 +184,14 @@ pub(super) fn wanted(
 
 /// What edges of containers need to know.
 pub(super) struct Containers<'a> {
+    pub(super) project: &'a Project,
     pub(super) choices: &'a HashMap<String, Choice>,
     pub(super) networks: &'a HashMap<String, SeenNetwork>,
     pub(super) engine: Option<&'a Engine>,
 }
 
 /// How a container reaches this host.
-enum Reach {
+pub(super) enum Reach {
     /// At the gateway of its network.
     Gateway(Ipv4Addr, Cidr),
     /// Under a name of the engine's: its networks are not this host's.
@@ -187,10 +202,11 @@ enum Reach {
 
 impl Containers<'_> {
     /// None: it is no container.
-    fn reach(&self, project: &Project, consumer: &str) -> Option<Reach> {
+    pub(super) fn reach(&self, consumer: &str) -> Option<Reach> {
         if self.choices.get(consumer) != Some(&Choice::Container) {
             return None;
         }
+        let project = self.project;
         let service = project.services.get(consumer)?;
         if self.engine.is_some_and(|engine| engine.facts().far) {
             return Some(Reach::Name);
@@ -211,20 +227,19 @@ pub(super) type Opened = Vec<(EdgeId, Opening)>;
 /// Leases addresses and opens what is not open yet. `addresses` learns where each edge listens.
 pub(super) async fn open(
     preparer: &Preparer,
-    project: &Project,
     containers: &Containers<'_>,
     wanted: &Wanted,
     (dry_run, strict): (bool, bool),
     addresses: &mut Addresses,
     remarks: &mut Vec<Remark>,
 ) -> Result<Opened, v1::Outcome> {
-    let mut opened: Opened = Vec::new();
+    let mut opened = shared::open(preparer, containers, wanted, dry_run, addresses, remarks).await;
     let problem = |(id, why): (&EdgeId, &String)| (id.clone(), Opening::Problem(why.clone()));
     opened.extend(wanted.problems.iter().map(problem));
     let by_name = |id: &EdgeId| (id.clone(), Opening::Direct("by Docker's own name".to_owned()));
     opened.extend(wanted.by_name.iter().map(by_name));
     for (consumer, providers) in &wanted.calls {
-        let reach = containers.reach(project, consumer);
+        let reach = containers.reach(consumer);
         if matches!(reach, Some(Reach::Name)) {
             addresses.called.insert(consumer.clone(), HOST_NAME.to_owned());
             let hosts = addresses.hosts.entry(consumer.clone()).or_default();
@@ -237,7 +252,7 @@ pub(super) async fn open(
                 Some(Reach::Host) | None => address(preparer, consumer, provider)?,
             };
             let peers = match &reach {
-                Some(Reach::Gateway(_, network)) => Some(network.clone()),
+                Some(Reach::Gateway(_, network)) => Some(*network),
                 _ => None,
             };
             // One address for all providers: their ports may have to change.
@@ -248,9 +263,11 @@ pub(super) async fn open(
                     true => direct_address(preparer, containers.choices, &id, remarks)?,
                     false => None,
                 };
-                let listen = match direct {
+                // One that is open stays where it is: whoever was told of it goes on.
+                let open = preparer.edges.get(&id).map(|edge| edge.address());
+                let listen = match direct.or(open.filter(|at| shared && at.ip() == ip)) {
                     Some(at) => at,
-                    None => SocketAddr::new(ip, edge_port(preparer, &id, ip, shared)?),
+                    None => SocketAddr::new(ip, edge_port(preparer, &id, ip, shared, wanted.bare.contains(&id))?),
                 };
                 addresses
                     .edges
@@ -261,7 +278,7 @@ pub(super) async fn open(
                     preparer.edges.close(&id).await;
                     opened.push((id, Opening::Direct(at.to_string())));
                 } else if !dry_run {
-                    opened.extend(open_one(preparer, wanted, id, listen, peers.clone()).await);
+                    opened.extend(open_one(preparer, wanted, id, listen, peers).await);
                 }
             }
         }
@@ -270,7 +287,7 @@ pub(super) async fn open(
         return Ok(opened);
     }
     for (id, (host, ports)) in &wanted.published {
-        opened.extend(publish(preparer, wanted, project, id, *host, ports, strict, remarks).await?);
+        opened.extend(publish(preparer, wanted, containers.project, id, *host, ports, strict, remarks).await?);
     }
     for (id, opening) in &opened {
         if let Opening::Problem(why) = opening
@@ -325,7 +342,7 @@ fn direct_address(
         .map_err(|error| lease_outcome(&error))
 }
 
-async fn open_one(
+pub(super) async fn open_one(
     preparer: &Preparer,
     wanted: &Wanted,
     id: EdgeId,
@@ -473,7 +490,7 @@ fn address(preparer: &Preparer, consumer: &str, provider: &str) -> Result<IpAddr
 }
 
 /// The port stays where address and privileges allow it.
-fn edge_port(preparer: &Preparer, id: &EdgeId, ip: IpAddr, shared: bool) -> Result<u16, v1::Outcome> {
+fn edge_port(preparer: &Preparer, id: &EdgeId, ip: IpAddr, shared: bool, bare: bool) -> Result<u16, v1::Outcome> {
     let privileged = id.port < 1024 && !user::is_root();
     if cfg!(target_os = "linux") && !privileged && !shared {
         return Ok(id.port);
@@ -485,7 +502,7 @@ fn edge_port(preparer: &Preparer, id: &EdgeId, ip: IpAddr, shared: bool) -> Resu
     };
     preparer
         .leases
-        .port(&key, ip, (!privileged).then_some(id.port), &preparer.dirs.state)
+        .port(&key, ip, (bare && !privileged).then_some(id.port), &preparer.dirs.state)
         .map_err(|error| lease_outcome(&error))
 }
 

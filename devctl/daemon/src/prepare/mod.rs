@@ -4,6 +4,7 @@
 mod docker;
 mod edges;
 mod project;
+mod shared;
 mod way;
 
 pub(crate) use edges::Opening;
@@ -105,8 +106,8 @@ impl Preparer {
         let strict = source.strict_names;
         let opened = edges::open(
             self,
-            &project,
             &edges::Containers {
+                project: &project,
                 choices: &choices,
                 networks: &networks,
                 engine: docker.engine.as_ref(),
@@ -164,11 +165,13 @@ impl Preparer {
                 no_build: request.no_build,
                 remove_orphans: request.remove_orphans,
                 no_start: request.no_start,
+                outdated: docker::outdated(&running, &specs, &docker),
                 found: found(&running, &choices),
                 sources,
             },
             specs,
             project: project_facts,
+            superseded: docker::superseded(&running, &choices, docker.engine.as_ref()),
             containers: running
                 .into_iter()
                 .map(|container| (NodeId::new(container.service(), container.number()), container.id))

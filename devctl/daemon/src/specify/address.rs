@@ -59,6 +59,15 @@ impl Addresses {
         }
     }
 
+    /// Every name by which that consumer may call that service.
+    pub(crate) fn names_of(&self, consumer: &str, service: &str) -> Vec<String> {
+        let names = self.names.get(consumer).into_iter().flatten();
+        names
+            .filter(|(_, named)| *named == service)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
     /// `name:address` for a container's `/etc/hosts`.
     pub(super) fn hosts_of(&self, consumer: &str) -> Vec<String> {
         let hosts = self.hosts.get(consumer).into_iter().flatten();

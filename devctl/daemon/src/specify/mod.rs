@@ -103,7 +103,10 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
         ports: ports(service, &what),
         published: published_ports(ground.project, service),
         image: service.image.clone(),
-        container_name: service.container_name.clone(),
+        container_name: match &what {
+            What::Container(plan) => Some(plan.spec.name.clone()),
+            _ => service.container_name.clone(),
+        },
         secrets: secret::values(secret::told(&written, service.x_devctl.native.as_ref()), &ground.redact),
         redact: ground.redact.clone(),
         environment: written,

@@ -162,7 +162,7 @@ fn live(
     data.extend(seen.volumes.values().filter(|name| name.len() == 64).cloned());
     let live = Live {
         spec: spec.clone(),
-        handle: Handle::Container(container),
+        handle: Handle::Container(Arc::new(container)),
         probe: probe(plan, image, seen, ip),
         ports,
         ip,
@@ -221,21 +221,22 @@ async fn container(
     let there = engine.look(&wanted.name).await?;
     if let Some(seen) = &there {
         let same = |label: &str| seen.label(label) == wanted_label(&wanted, label);
-        if ![labels::PROJECT, labels::SERVICE].into_iter().all(same) {
+        let elsewhere = seen.running && !same(labels::WORKING_DIR);
+        if elsewhere || ![labels::PROJECT, labels::SERVICE].into_iter().all(same) {
             return Err(foreign(seen));
         }
         let as_wanted = !run.fresh && seen.image == image.id && [labels::HASH, labels::TOLD].into_iter().all(same);
-        match (run.place, as_wanted) {
-            (0, true) if seen.running => {
+        match (run.beside, as_wanted) {
+            (false, true) if seen.running => {
                 log.line(Stream::Devctl, b"it runs already");
                 return Ok((seen.id.clone(), Timestamp::UNIX_EPOCH));
             }
-            (0, true) => return Ok((seen.id.clone(), seen.finished.unwrap_or(Timestamp::UNIX_EPOCH))),
-            (0, false) => {
+            (false, true) => return Ok((seen.id.clone(), seen.finished.unwrap_or(Timestamp::UNIX_EPOCH))),
+            (false, false) => {
                 keep_anonymous_volumes(&mut wanted, seen);
                 engine.remove(&seen.id, false).await?;
             }
-            (_, _) => {
+            (true, _) => {
                 // Beside the run that serves: that one's container makes room for the name.
                 let short: String = seen.id.chars().take(12).collect();
                 engine.rename(&seen.id, &format!("{short}_{}", wanted.name)).await?;
@@ -264,13 +265,16 @@ fn wanted_label<'a>(wanted: &'a ContainerSpec, label: &str) -> Option<&'a str> {
 
 fn foreign(seen: &Seen) -> StartError {
     let whose = match (seen.label(labels::PROJECT), seen.label(labels::SERVICE)) {
-        (Some(project), Some(service)) => format!("service `{service}` of project `{project}`"),
+        (Some(project), Some(service)) => {
+            let dir = seen.label(labels::WORKING_DIR).unwrap_or("another directory");
+            format!("service `{service}` of project `{project}` in `{dir}`")
+        }
         _ => "a container of nobody's project".to_owned(),
     };
     StartError::Other(Failure {
         what: format!("the container name `{}` is taken by {whose}", seen.name),
         help: Some(format!(
-            "`docker rm -f {}` removes that one; or give the service another `container_name`",
+            "`docker rm -f {}` removes that one; or give the project another name (`-p NAME`), or the service another `container_name`",
             seen.name
         )),
         output: Vec::new(),

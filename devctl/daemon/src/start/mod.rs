@@ -31,8 +31,10 @@ pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub(crate) struct Run {
     /// The run's number.
     pub(crate) number: u64,
-    /// Not 0: beside another run of the node.
+    /// Which of the node's sets of ports it uses.
     pub(crate) place: u8,
+    /// Another run of the node is there, and serves.
+    pub(crate) beside: bool,
     /// A container that is as the files say is made anew all the same.
     pub(crate) fresh: bool,
 }

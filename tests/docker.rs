@@ -1,0 +1,359 @@
+//! The same file in containers: named and labelled as Docker Compose does, beside processes, through crashes.
+//!
+//! On a small image that the machine has (`make setup-docker` makes it).
+
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{Project, Said, free_port, get, wait_for};
+
+const IMAGE: &str = "busybox";
+
+/// Serves `/index.html`, which says `text`, at port 80.
+fn web(text: &str) -> String {
+    format!("[sh, -c, \"mkdir -p /www; echo '{text}' > /www/index.html; echo serving; exec httpd -f -p 80 -h /www\"]")
+}
+
+/// None: there is no engine or no image, and that is told.
+fn project(compose: &str) -> Option<Containers> {
+    let there = docker(&["image", "inspect", IMAGE]).is_some();
+    if !there {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "a Docker engine with image `{IMAGE}` is needed: `make setup-docker`"
+        );
+        eprintln!("skipped: there is no Docker engine with image `{IMAGE}` (`make setup-docker`)");
+        return None;
+    }
+    let name = format!("dvt{}-{}", std::process::id(), free_port());
+    let project = Project::new(&format!("name: {name}\n{compose}"));
+    Some(Containers { project, name })
+}
+
+/// A project whose containers go with it, whatever the test does.
+struct Containers {
+    project: Project,
+    name: String,
+}
+
+impl Containers {
+    fn run(&self, args: &[&str]) -> Said {
+        self.project.run(&[&["--runtime", "auto"], args].concat())
+    }
+
+    fn ok(&self, args: &[&str]) -> Said {
+        self.project.ok(&[&["--runtime", "auto"], args].concat())
+    }
+
+    fn inspect(&self, container: &str, template: &str) -> String {
+        let name = format!("{}-{container}", self.name);
+        docker(&["inspect", "--format", template, &name]).unwrap_or_default()
+    }
+
+    fn published(&self, service: &str, port: &str) -> String {
+        self.ok(&["port", service, port]).out.trim().to_owned()
+    }
+
+    fn daemon(&self) -> i32 {
+        let processes = self.project.processes();
+        let found = processes.iter().find(|(_, command)| command.contains("__daemon"));
+        found.map(|(pid, _)| *pid).expect("a daemon")
+    }
+}
+
+impl Drop for Containers {
+    fn drop(&mut self) {
+        let label = format!("label=com.docker.compose.project={}", self.name);
+        let _gone = self.run(&["down", "-v", "-t", "0", "--remove-orphans"]);
+        let left = docker(&["ps", "-aq", "--filter", &label]).unwrap_or_default();
+        for id in left.split_whitespace() {
+            docker(&["rm", "-fv", id]);
+        }
+        for kind in ["network", "volume"] {
+            let left = docker(&[kind, "ls", "-q", "--filter", &label]).unwrap_or_default();
+            for id in left.split_whitespace() {
+                docker(&[kind, "rm", id]);
+            }
+        }
+    }
+}
+
+/// What `docker` printed; None where it failed.
+fn docker(args: &[&str]) -> Option<String> {
+    let output = Command::new("docker").args(args).output().ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn two_services() -> String {
+    format!(
+        r#"
+services:
+  web:
+    image: {IMAGE}
+    init: true
+    command: {}
+    depends_on: {{db: {{condition: service_healthy}}}}
+    environment: {{TOKEN: "a b"}}
+    ports: ["{}:80"]
+    volumes: ["data:/data", "/anonymous"]
+    configs: [{{source: greeting, target: /etc/greeting}}]
+    healthcheck: {{test: ["CMD-SHELL", "wget -q -O- http://127.0.0.1/"], interval: 1s}}
+    networks: {{default: {{aliases: [front]}}}}
+  db:
+    image: {IMAGE}
+    init: true
+    command: [sh, -c, "n=0; while true; do echo tick $$n; n=$$((n+1)); sleep 0.2; done"]
+    healthcheck: {{test: ["CMD", "true"], interval: 1s}}
+volumes: {{data: {{}}}}
+configs: {{greeting: {{content: "hello"}}}}
+"#,
+        web("from a container"),
+        free_port()
+    )
+}
+
+#[test]
+fn a_plain_file_runs_as_docker_compose_would_have_it() {
+    let Some(project) = project(&two_services()) else {
+        return;
+    };
+    project.ok(&["up", "-d", "--wait"]);
+    let (status, body) = get(&project.published("web", "80"), "/").expect("an answer");
+    assert_eq!((status, body.trim()), (200, "from a container"));
+
+    let labels = project.inspect("web-1", "{{json .Config.Labels}}");
+    let labels: serde_json::Value = serde_json::from_str(&labels).expect("labels");
+    assert_eq!(labels["com.docker.compose.project"], project.name.as_str());
+    assert_eq!(labels["com.docker.compose.service"], "web");
+    assert_eq!(labels["com.docker.compose.container-number"], "1");
+    assert_eq!(labels["com.docker.compose.depends_on"], "db:service_healthy:false");
+    let hash = project.ok(&["config", "--hash", "web"]).out;
+    assert_eq!(
+        labels["com.docker.compose.config-hash"],
+        hash.trim().trim_start_matches("web ")
+    );
+    let network = format!("{}_default", project.name);
+    let aliases = project.inspect(
+        "web-1",
+        &format!("{{{{(index .NetworkSettings.Networks \"{network}\").Aliases}}}}"),
+    );
+    assert!(aliases.contains("front") && aliases.contains("web"), "{aliases}");
+    assert!(project.inspect("web-1", "{{.Config.Env}}").contains("TOKEN=a b"));
+
+    let inside = |command: &str| docker(&["exec", &format!("{}-web-1", project.name), "sh", "-c", command]);
+    assert_eq!(inside("cat /etc/greeting").as_deref(), Some("hello"));
+    // Containers find each other by Docker's own names.
+    assert!(inside("ping -c 1 -W 2 db").is_some());
+    assert!(docker(&["volume", "inspect", &format!("{}_data", project.name)]).is_some());
+    assert!(project.ok(&["logs", "web"]).out.contains("serving"));
+
+    let before = project.inspect("web-1", "{{.Id}}");
+    let again = project.ok(&["up", "-d", "--wait"]);
+    assert!(
+        again.out.contains("nothing to change") || again.err.contains("nothing to change"),
+        "{again:?}"
+    );
+    assert_eq!(project.inspect("web-1", "{{.Id}}"), before);
+
+    project.ok(&["down", "-t", "1"]);
+    assert_eq!(project.inspect("web-1", "{{.Id}}"), "");
+    assert!(docker(&["network", "inspect", &network]).is_none());
+    assert!(
+        docker(&["volume", "inspect", &format!("{}_data", project.name)]).is_some(),
+        "its data stays"
+    );
+}
+
+#[test]
+fn a_killed_daemons_containers_are_taken_over_with_no_restart_and_no_gap() {
+    let Some(project) = project(&two_services()) else {
+        return;
+    };
+    project.ok(&["up", "-d", "--wait"]);
+    let started = |name: &str| project.inspect(name, "{{.Id}} {{.State.StartedAt}}");
+    let before = (started("web-1"), started("db-1"));
+    kill(Pid::from_raw(project.daemon()), Signal::SIGKILL).expect("the daemon is there");
+    project.project.wait_until_gone(Duration::from_secs(5));
+    // With no daemon, what runs is seen all the same.
+    let seen = project.ok(&["ps"]).out;
+    assert!(seen.contains("web") && seen.contains("Up"), "{seen}");
+
+    project.ok(&["up", "-d", "--wait"]);
+    assert_eq!((started("web-1"), started("db-1")), before);
+    assert!(get(&project.published("web", "80"), "/").is_some());
+    let ticks = |text: &str| -> Vec<u64> {
+        let words = text.lines().filter_map(|line| line.rsplit_once("tick "));
+        words.filter_map(|(_, number)| number.trim().parse().ok()).collect()
+    };
+    let (first, last) = wait_for("a tick of after the takeover", Duration::from_secs(10), || {
+        let seen = ticks(&project.ok(&["logs", "db"]).out);
+        let all: Vec<u64> = (0..seen.len() as u64).collect();
+        assert_eq!(seen, all, "a gap, or a line twice");
+        (seen.len() > 20).then(|| (seen[0], seen[seen.len() - 1]))
+    });
+    assert!(first == 0 && last >= 20);
+}
+
+#[test]
+fn down_needs_no_daemon() {
+    let Some(project) = project(&two_services()) else {
+        return;
+    };
+    project.ok(&["up", "-d", "--wait"]);
+    kill(Pid::from_raw(project.daemon()), Signal::SIGKILL).expect("the daemon is there");
+    project.project.wait_until_gone(Duration::from_secs(5));
+    project.ok(&["down", "-v", "-t", "1"]);
+    let label = format!("label=com.docker.compose.project={}", project.name);
+    for what in [&["ps", "-aq"][..], &["network", "ls", "-q"], &["volume", "ls", "-q"]] {
+        assert_eq!(
+            docker(&[what, &["--filter", &label]].concat()).as_deref(),
+            Some(""),
+            "{what:?}"
+        );
+    }
+}
+
+#[test]
+fn a_changed_service_is_made_anew_and_keeps_its_anonymous_volume() {
+    let compose = two_services();
+    let Some(project) = project(&compose) else { return };
+    project.ok(&["up", "-d", "--wait"]);
+    let web = format!("{}-web-1", project.name);
+    docker(&["exec", &web, "touch", "/anonymous/kept"]).expect("a file");
+    let before = (project.inspect("web-1", "{{.Id}}"), project.inspect("db-1", "{{.Id}}"));
+    let changed = compose.replace("from a container", "from another one");
+    project
+        .project
+        .write("compose.yaml", &format!("name: {}\n{changed}", project.name));
+    project.ok(&["up", "-d", "--wait"]);
+    assert_ne!(project.inspect("web-1", "{{.Id}}"), before.0);
+    assert_eq!(project.inspect("db-1", "{{.Id}}"), before.1);
+    let (_, body) = get(&project.published("web", "80"), "/").expect("an answer");
+    assert_eq!(body.trim(), "from another one");
+    assert!(docker(&["exec", &web, "ls", "/anonymous/kept"]).is_some());
+}
+
+#[test]
+fn processes_and_containers_reach_each_other() {
+    let compose = format!(
+        r#"
+services:
+  inside:
+    image: {IMAGE}
+    init: true
+    environment: {{OUTSIDE_URL: "http://outside:8080/"}}
+    command: {}
+    expose: ["80"]
+    x-devctl: {{swap: restart}}
+  outside:
+    image: app
+    environment: {{NAME: outside, INSIDE_URL: "http://inside:80/"}}
+    ports: ["{}:8080"]
+    x-devctl:
+      native: {{command: [python3, $SERVICE], ports: {{"8080": PORT}}, ready: /healthz}}
+"#,
+        web("from inside"),
+        free_port()
+    );
+    let Some(project) = project(&compose) else { return };
+    project.ok(&["up", "-d", "--wait"]);
+    assert_eq!(project.project.node("outside")["Runtime"], "native");
+    assert_eq!(project.project.node("inside")["Runtime"], "docker");
+    let container = format!("{}-inside-1", project.name);
+    let told = docker(&["exec", &container, "sh", "-c", "wget -q -O- $OUTSIDE_URL"]);
+    assert!(told.is_some_and(|body| body.contains("outside")));
+    let edges = project.ok(&["edges", "--format", "json"]).out;
+    let inside = edges
+        .lines()
+        .find(|line| line.contains("inside") && line.contains("\"outside\""))
+        .unwrap_or_default();
+    assert!(!inside.is_empty(), "{edges}");
+    let listen = edges
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find(|edge| edge["consumer"] == "outside" && edge["provider"] == "inside")
+        .and_then(|edge| edge["listen"].as_str().map(str::to_owned))
+        .expect("the edge");
+    let (_, body) = get(&listen, "/").expect("an answer");
+    assert_eq!(body.trim(), "from inside");
+}
+
+#[test]
+fn what_docker_compose_started_is_listed_and_taken_over() {
+    if Command::new("docker-compose").arg("version").output().is_err() {
+        eprintln!("skipped: there is no docker-compose");
+        return;
+    }
+    let Some(project) = project(&two_services()) else {
+        return;
+    };
+    let compose = |args: &[&str]| {
+        let output = Command::new("docker-compose")
+            .args(args)
+            .current_dir(project.project.dir())
+            .output();
+        output.expect("docker-compose can be run")
+    };
+    let started = compose(&["up", "-d", "db"]);
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    let seen = project.ok(&["ps"]).out;
+    assert!(
+        seen.lines().any(|line| line.starts_with("db") && line.contains("Up")),
+        "{seen}"
+    );
+
+    project.ok(&["up", "-d", "--wait"]);
+    let listed = compose(&["ps", "--format", "json"]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.contains(&format!("{}-web-1", project.name)), "{listed}");
+    assert!(listed.contains(&format!("{}-db-1", project.name)), "{listed}");
+    // It finds nothing to change: names, labels and hashes are its own.
+    let before = project.inspect("db-1", "{{.Id}}");
+    let kept = compose(&["up", "-d", "--no-recreate"]);
+    assert!(kept.status.success(), "{}", String::from_utf8_lossy(&kept.stderr));
+    assert_eq!(project.inspect("db-1", "{{.Id}}"), before);
+}
+
+#[test]
+fn a_container_that_is_removed_from_outside_is_started_again() {
+    let Some(project) = project(&two_services()) else {
+        return;
+    };
+    project.ok(&["up", "-d", "--wait"]);
+    let before = project.inspect("db-1", "{{.Id}}");
+    docker(&["rm", "-f", &format!("{}-db-1", project.name)]).expect("it was there");
+    wait_for("another container", Duration::from_secs(20), || {
+        let now = project.inspect("db-1", "{{.Id}}");
+        (!now.is_empty() && now != before).then_some(())
+    });
+}
+
+#[test]
+fn what_is_missing_is_named_with_the_next_step() {
+    let missing = free_port();
+    let Some(project) = project(&format!(
+        "services:\n  web:\n    image: localhost:{missing}/there-is-none:1\n    pull_policy: never\n"
+    )) else {
+        return;
+    };
+    let said = project.run(&["up", "-d", "--wait"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("there-is-none"), "{said:?}");
+    let unreachable = project
+        .project
+        .command(&["--runtime", "docker", "up", "-d"])
+        .env("DOCKER_HOST", "unix:///nowhere.sock")
+        .output();
+    let unreachable = unreachable.expect("devctl can be run");
+    let text = String::from_utf8_lossy(&unreachable.stderr).into_owned();
+    assert!(
+        text.contains("unix:///nowhere.sock") && text.contains("DOCKER_HOST"),
+        "{text}"
+    );
+}
