@@ -161,8 +161,16 @@ pub(crate) fn explain(differences: &mut [Difference], rules: &MatchingRules) {
             _ => difference.path.clone(),
         };
         let rules = rules.rules_for_category(category).unwrap_or_default();
-        difference.rule = rule_at(&rules, &path);
+        difference.rule = rule_of(&rules, &path, &difference.message);
     }
+}
+
+/// As [`rule_at`], but for what is not there at all, which no rule about a value decides.
+pub(crate) fn rule_of(rules: &MatchingRuleCategory, path: &str, message: &str) -> Option<String> {
+    if message.contains("is missing the following keys") {
+        return Some("must have every field that is promised".to_owned());
+    }
+    rule_at(rules, path)
 }
 
 /// The rule that decides at `path` of a part with these rules, as a sentence; without one the value itself is promised.

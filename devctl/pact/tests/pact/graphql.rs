@@ -9,13 +9,13 @@ use devctl_pact::verify::{HttpVerifier, NoStates, Target, Verdict};
 use serde_json::{Value, json};
 
 use crate::provider::{Answer, Provider, respond};
-use crate::support::{ask, body, contract, http, pact, stub};
+use crate::support::{ask, body, contract, http as interaction, pact, stub};
 
 const SDL: &str = include_str!("../../../../contracts/graphql/mobile-bff.graphql");
 const QUERY: &str = "query Page($size: Int!) { invoices(pageSize: $size) { items { id amount { currency minorUnits } } nextPageToken } }";
 
 fn operation(description: &str, query: &str, variables: &Value, answer: &Value) -> Value {
-    http(
+    interaction(
         description,
         &json!({
             "method": "POST", "path": "/graphql", "headers": {"content-type": ["application/json"]},
@@ -179,4 +179,44 @@ async fn a_removed_field_breaks_the_promise_and_is_named() {
             .starts_with("type `User` does not have a field `email` (bff.graphql:"),
         "{first:?}"
     );
+}
+
+#[tokio::test]
+async fn the_samples_operations_are_valid_and_their_stub_answers_them_however_they_are_written() {
+    let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../contracts"));
+    let pacts = [devctl_pact::index::Source::from_text("pacts/*-mobile-bff.json")];
+    let loaded = devctl_pact::index::load(&pacts, folder).await;
+    assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
+    let schema = Schema::parse("contracts/graphql/mobile-bff.graphql", SDL).unwrap();
+    let mut operations = 0;
+    for contract in &loaded.contracts {
+        let stub = devctl_pact::stub::Stub::new(&[Arc::clone(contract)]);
+        for interaction in &contract.interactions {
+            let Kind::Http(http) = &interaction.kind else { continue };
+            let Some(operation) = Operation::of(&http.request) else {
+                continue;
+            };
+            assert_eq!(schema.check(&operation), [], "{}", interaction.title());
+            operations += 1;
+            let mut asked: Value = serde_json::from_slice(&http.request.body.value().unwrap()).unwrap();
+            asked["query"] = json!(operation.query.replace('{', "\n{ # written otherwise\n"));
+            stub.set_states(interaction.states.clone());
+            let mut request =
+                http::Request::post(http.request.path.as_str()).header("content-type", "application/json");
+            for (name, values) in http.request.headers.iter().flatten() {
+                if !name.eq_ignore_ascii_case("content-type") {
+                    request = request.header(name, values.join(", "));
+                }
+            }
+            let answered = stub.answer(request.body(asked.to_string().into()).unwrap()).await;
+            assert_eq!(
+                answered.status(),
+                http.response.status,
+                "{}: {:#}",
+                interaction.title(),
+                body(&answered)
+            );
+        }
+    }
+    assert!(operations >= 5, "{operations}");
 }

@@ -251,3 +251,44 @@ fn a_selection_picks_by_names_expression_id_and_shard() {
         assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn each_difference_names_the_rule_that_was_broken() {
+    let actual = json!({"status": 404, "contentType": "application/json", "headers": {"x-id": "z"}, "json": {"n": "1", "list": []}});
+    let answers: HashMap<String, Answer> = [(
+        "/a".to_owned(),
+        Box::new(move |_: &_, _: &_| crate::provider::respond(&actual)) as Answer,
+    )]
+    .into();
+    let provider = Provider::new(answers).await;
+    let mut one = get("/a", None);
+    one["response"] = json!({
+        "status": 200, "headers": {"x-id": ["1"]},
+        "body": {"content": {"n": 1, "list": [1], "word": "w"}, "contentType": "application/json"},
+        "matchingRules": {
+            "status": {"matchers": [{"match": "statusCode", "status": "success"}]},
+            "header": {"x-id": {"matchers": [{"match": "regex", "regex": "\\d+"}]}},
+            "body": {"$.n": {"matchers": [{"match": "integer"}]}, "$.list": {"matchers": [{"match": "type", "min": 1}]}},
+        },
+    });
+    let verdicts = verdicts(Target::new(provider.url()), &json!([one]), &NoStates).await;
+    let rule = |part: Part, path: &str| {
+        let found = verdicts[0]
+            .mismatches()
+            .iter()
+            .find(|one| one.part == part && one.path == path);
+        found
+            .unwrap_or_else(|| panic!("{part:?} {path}: {verdicts:#?}"))
+            .rule
+            .clone()
+            .unwrap()
+    };
+    assert_eq!(rule(Part::Status, ""), "must be a Success (20x) status");
+    assert_eq!(rule(Part::Header, "x-id"), "must match the regular expression /\\d+/");
+    assert_eq!(rule(Part::Body, "$"), "must have every field that is promised");
+    assert_eq!(rule(Part::Body, "$.n"), "must be an integer");
+    assert_eq!(
+        rule(Part::Body, "$.list"),
+        "must match by type and have at least 1 item"
+    );
+}
