@@ -72,7 +72,7 @@ fn every_form_tells_the_same() {
     assert_eq!((&document["version"], &document["exitStatus"]), (&json!(1), &json!(1)));
     assert_eq!(
         document["counts"],
-        json!({"passed": 1, "broken": 1, "pending": 1, "couldNotRun": 1, "cached": 0})
+        json!({"passed": 1, "broken": 1, "pending": 1, "couldNotRun": 1, "notHere": 0, "cached": 0})
     );
     let interactions = &document["providers"][0]["consumers"][0]["interactions"];
     assert_eq!(interactions[1]["differences"][0]["path"], "$.id");
