@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DEVCTL := target/debug/devctl
 PHOENIX := $(DEVCTL) -f compose/compose.yaml
 
-.PHONY: help setup setup-docker build up down test test-services contracts lint fmt bench-edge bench-compose conformance
+.PHONY: help setup setup-docker build up down test test-services contracts lint fmt bench-edge bench-compose fuzz-compose conformance
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,15 @@ bench-edge: ## the edges beside Envoy, Toxiproxy and a plain relay (needs wrk, h
 
 bench-compose: ## how long a Compose file takes to load, by its number of services
 	cargo bench --locked -p devctl-compose --bench load
+
+# What `cargo fuzz` passes, without the sanitizer that only a nightly compiler has: there is no unsafe code to look after.
+COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1
+FUZZ_SECONDS := 300
+fuzz-compose: ## looks for Compose files that the loader cannot bear (FUZZ_SECONDS=300)
+	cd devctl/compose/fuzz && host="$$(rustc -vV | sed -n 's/^host: //p')" && \
+	CARGO_TARGET_DIR=target RUSTFLAGS="$(COVERAGE)" cargo build --quiet --release --target "$$host" && mkdir -p corpus artifacts && \
+	"target/$$host/release/load" -max_total_time=$(FUZZ_SECONDS) -timeout=20 -artifact_prefix=artifacts/ corpus ../../../fixtures/projects
 
 conformance: ## holds the Compose loader against Docker Compose (FOLDERS="..." for files of yours)
 	cargo build --release --locked -p devctl

@@ -10,23 +10,35 @@ use crate::tree::{Map, Node, Value};
 /// The key under which devctl's own words stand.
 pub(crate) const KEY: &str = "x-devctl";
 
-/// The JSON Schema of `x-devctl`: what stands at the top of a file, with what stands in a service under `$defs`.
+/// The JSON Schema of a Compose file as far as `x-devctl` goes: at the top, and in each service. The rest of the file is
+/// free in it, so that it can stand beside the schema of Compose.
 pub fn extension_schema() -> serde_json::Value {
-    let mut project = schemars::schema_for!(ProjectExtension).to_value();
-    let mut service = schemars::schema_for!(ServiceExtension).to_value();
-    let definitions = |schema: &mut serde_json::Value| match schema.get_mut("$defs").map(serde_json::Value::take) {
-        Some(serde_json::Value::Object(all)) => all,
-        _ => serde_json::Map::new(),
+    let mut definitions = serde_json::Map::new();
+    let mut define = |name: &str, schema: schemars::Schema| {
+        let mut schema = schema.to_value();
+        if let Some(fields) = schema.as_object_mut() {
+            fields.shift_remove("$schema");
+            if let Some(serde_json::Value::Object(further)) = fields.shift_remove("$defs") {
+                definitions.extend(further);
+            }
+        }
+        definitions.insert(name.to_owned(), schema);
     };
-    let mut all = definitions(&mut project);
-    all.extend(definitions(&mut service));
-    if let Some(service) = service.as_object_mut() {
-        service.shift_remove("$schema");
-        service.shift_remove("$defs");
-    }
-    all.insert("ServiceExtension".to_owned(), service);
-    project["$defs"] = serde_json::Value::Object(all);
-    project
+    define("ProjectExtension", schemars::schema_for!(ProjectExtension));
+    define("ServiceExtension", schemars::schema_for!(ServiceExtension));
+    serde_json::json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "x-devctl in a Compose file",
+        "type": "object",
+        "properties": {
+            KEY: {"$ref": "#/$defs/ProjectExtension"},
+            "services": {
+                "type": "object",
+                "additionalProperties": {"properties": {KEY: {"$ref": "#/$defs/ServiceExtension"}}},
+            },
+        },
+        "$defs": definitions,
+    })
 }
 
 /// Reads `x-devctl` of a service.
@@ -125,7 +137,10 @@ impl Reader<'_> {
     fn mapping(&mut self, node: &Node, keys: &[&str], mut read: impl FnMut(&mut Self, &str, &Node)) {
         for (key, entry) in self.map(node).into_iter().flatten() {
             if keys.contains(&key.as_str()) {
-                self.within(key, |reader| read(reader, key, &entry.node));
+                // Nothing is as good as no key, save for `grpc`, which needs no more.
+                if !entry.node.is_null() || key == "grpc" {
+                    self.within(key, |reader| read(reader, key, &entry.node));
+                }
             } else {
                 let help = did_you_mean(key, keys.iter().copied())
                     .unwrap_or_else(|| format!("it knows `{}`", keys.join("`, `")));
@@ -184,7 +199,17 @@ impl Reader<'_> {
         found.map(|(_, value)| *value)
     }
 
+    /// A command: one that is empty could never be run.
     fn words(&mut self, node: &Node) -> Option<Vec<String>> {
+        let words = self.words_of(node)?;
+        if words.first().is_none_or(String::is_empty) && !self.problems.is_wrong(node.at) {
+            self.problems
+                .push(Problem::error(format!("`{}` is a command without a program", self.path)).at(node.at));
+        }
+        Some(words)
+    }
+
+    fn words_of(&mut self, node: &Node) -> Option<Vec<String>> {
         match node.as_text() {
             Some(line) => match split_words(line) {
                 Ok(words) => Some(words),

@@ -61,6 +61,9 @@ pub(crate) fn check(project: &mut Project, tree: &Node, problems: &mut Problems)
             }
         }
     }
+    cx.path = Vec::new();
+    let edges = &project.x_devctl.edges;
+    cx.extension("the project", &["edges"], edges.providers.keys());
     if let Some(cycle) = graph::cycle(project) {
         cx.path = vec!["services".to_owned(), cycle[0].clone()];
         let next = cycle.get(1).cloned().unwrap_or_default();
@@ -219,6 +222,27 @@ impl Checker<'_> {
             }
         }
         self.mounts(service);
+        let owner = format!("`{}`", service.name);
+        self.extension(&owner, &["edges"], service.x_devctl.edges.providers.keys());
+        self.extension(&owner, &["depends_on"], service.x_devctl.depends_on.keys());
+    }
+
+    /// Refuses names in `x-devctl` that no service has.
+    fn extension<'k>(&mut self, owner: &str, keys: &[&str], names: impl Iterator<Item = &'k String>) {
+        let project = self.project;
+        for name in names.filter(|name| project.service(name).is_none()) {
+            let help = did_you_mean(name, project.all_services().map(|service| service.name.as_str()));
+            let place = keys.join(".");
+            let message = format!("`{place}` of {owner} names the service `{name}`, which is not defined");
+            let way: Vec<&str> = std::iter::once(crate::extension::KEY)
+                .chain(keys.iter().copied())
+                .chain([name.as_str()])
+                .collect();
+            self.report(
+                &way,
+                Problem::error(message).maybe_help(help).undefined("services", name),
+            );
+        }
     }
 
     /// Services that `x-devctl` names.

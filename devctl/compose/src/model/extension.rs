@@ -6,6 +6,8 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::written::{Scalar, Texts, WrittenEdge, WrittenReady};
+
 /// `services.NAME.x-devctl`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -15,16 +17,21 @@ pub struct ServiceExtension {
     /// Its part in contracts.
     pub contracts: Option<ServiceContracts>,
     /// Whether it never runs here and is answered from contracts.
+    #[schemars(with = "Option<bool>")]
     pub stub: bool,
     /// How a reload replaces it; chosen by what it is where nothing is written.
     pub swap: Option<Swap>,
     /// Conditions beyond Compose's own, by service.
+    #[schemars(with = "Option<IndexMap<String, ExtraDependency>>")]
     pub depends_on: IndexMap<String, ExtraDependency>,
     /// Ports at which it runs elsewhere, as container port and address.
+    #[schemars(with = "Option<IndexMap<u16, Scalar>>")]
     pub external: IndexMap<u16, String>,
     /// How its calls to others are carried.
+    #[schemars(with = "Option<Edges>")]
     pub edges: Edges,
     /// Headers, JSON paths and variables that are never captured, logged or shown.
+    #[schemars(with = "Option<Texts>")]
     pub redact: Vec<String>,
 }
 
@@ -35,10 +42,13 @@ pub struct ProjectExtension {
     /// Where contracts are.
     pub contracts: Option<ProjectContracts>,
     /// How calls are carried, for every service.
+    #[schemars(with = "Option<Edges>")]
     pub edges: Edges,
     /// Headers, JSON paths and variables that are never captured, logged or shown.
+    #[schemars(with = "Option<Texts>")]
     pub redact: Vec<String>,
     /// On which addresses ports are published.
+    #[schemars(with = "Option<Publish>")]
     pub publish: Publish,
 }
 
@@ -47,31 +57,24 @@ pub struct ProjectExtension {
 #[serde(deny_unknown_fields, default)]
 pub struct Native {
     /// The command that builds it; a text is split as a shell would.
-    #[schemars(with = "Option<CommandLine>")]
+    #[schemars(with = "Option<Texts>")]
     pub build: Option<Vec<String>>,
     /// The command that runs it; a text is split as a shell would.
-    #[schemars(with = "Option<CommandLine>")]
+    #[schemars(with = "Option<Texts>")]
     pub command: Option<Vec<String>>,
     /// The directory of both, relative to the project's.
     pub dir: Option<String>,
     /// The variable that tells the process its port, by container port.
+    #[schemars(with = "Option<IndexMap<u16, Scalar>>")]
     pub ports: IndexMap<u16, String>,
     /// Variables that it has only as a process.
+    #[schemars(with = "Option<IndexMap<String, Scalar>>")]
     pub env: IndexMap<String, String>,
     /// How it is known to be ready.
+    #[schemars(with = "Option<WrittenReady>")]
     pub ready: Option<Ready>,
     /// Which versions of the machine's own server may stand in for the image's, such as `>=14`.
     pub version: Option<String>,
-}
-
-/// A command as it may be written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum CommandLine {
-    /// A line.
-    Line(String),
-    /// Its words.
-    Words(Vec<String>),
 }
 
 /// `ready`: how a process is known to be ready.
@@ -117,7 +120,7 @@ pub struct ServiceContracts {
     /// The file with its provider states.
     pub states: Option<String>,
     /// The command that writes its consumer contracts to `$PACT_OUTPUT_DIR`; run in the project's directory.
-    #[schemars(with = "Option<CommandLine>")]
+    #[schemars(with = "Option<Texts>")]
     pub tests: Option<Vec<String>>,
 }
 
@@ -126,11 +129,13 @@ pub struct ServiceContracts {
 #[serde(deny_unknown_fields, default)]
 pub struct ProjectContracts {
     /// Directories and files with pacts.
+    #[schemars(with = "Option<Texts>")]
     pub pacts: Vec<String>,
     /// Directories and files with API specifications.
+    #[schemars(with = "Option<Texts>")]
     pub specs: Vec<String>,
     /// The command that writes the contracts of consumers that are no services here.
-    #[schemars(with = "Option<CommandLine>")]
+    #[schemars(with = "Option<Texts>")]
     pub tests: Option<Vec<String>>,
 }
 
@@ -157,6 +162,7 @@ pub struct Edges {
     pub default: Option<EdgeMode>,
     /// By provider.
     #[serde(flatten)]
+    #[schemars(with = "IndexMap<String, WrittenEdge>")]
     pub providers: IndexMap<String, Edge>,
 }
 
@@ -207,9 +213,10 @@ pub enum EdgeProtocol {
 #[serde(deny_unknown_fields, default)]
 pub struct Hold {
     /// Requests at a time.
+    #[schemars(with = "Option<Scalar>")]
     pub requests: Option<u32>,
     /// Bytes, as a size such as `1m`.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<Scalar>")]
     pub bytes: Option<u64>,
     /// How long, as a duration such as `30s`.
     #[schemars(with = "Option<String>")]

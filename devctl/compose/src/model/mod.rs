@@ -18,6 +18,7 @@ pub(crate) mod record;
 mod resource;
 mod scalar;
 mod service;
+mod written;
 
 pub use build::Build;
 pub use deploy::{
