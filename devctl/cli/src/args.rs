@@ -221,6 +221,28 @@ pub(crate) enum Command {
     Kill(command::kill::Kill),
     /// Print the public address of a service's port
     Port(command::port::Port),
+    /// Run a command in a service's container, or beside its process: in its directory, with its environment
+    Exec(command::exec::Exec),
+    /// Show what a service prints from now on, and hand it signals (and in a container, what is typed)
+    Attach(command::attach::Attach),
+    /// Run one command in place of a service's own; what the service depends on is started first
+    Run(Box<command::run::Run>),
+    /// Build services: their images, or what they are run from
+    Build(command::build::Build),
+    /// Pull the images of services
+    Pull(command::pull::Pull),
+    /// Copy files between a service and this machine
+    Cp(command::cp::Cp),
+    /// Show the processes of services
+    Top(command::top::Top),
+    /// Show what services use of the machine: CPU, memory, network, disk
+    Stats(command::stats::Stats),
+    /// Work with a service's PostgreSQL: a shell, its data reset or seeded
+    Db(command::db::Db),
+    /// Print the environment that a service is run with, to run it in an IDE: secrets included
+    Env(command::env::Env),
+    /// Remove what devctl left behind of projects whose directories are gone
+    Prune(command::prune::Prune),
     /// Follow what happens to the project's services
     Events(command::events::Events),
     /// List the ways between services: target, requests, errors, latency, bytes

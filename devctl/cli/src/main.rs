@@ -8,10 +8,12 @@ mod containers;
 mod context;
 mod error;
 mod exit;
+mod foreground;
 mod project;
 mod render;
 mod session;
 mod spawn;
+mod standing;
 mod suggest;
 mod terminal;
 mod time;
@@ -59,6 +61,17 @@ fn run(command: Command, context: &Context) -> Result<Exit, Error> {
         Command::Restart(verb) => verb.run(context),
         Command::Kill(verb) => verb.run(context),
         Command::Port(verb) => verb.run(context),
+        Command::Exec(verb) => verb.run(context),
+        Command::Attach(verb) => verb.run(context),
+        Command::Build(verb) => verb.run(context),
+        Command::Pull(verb) => verb.run(context),
+        Command::Cp(verb) => verb.run(context),
+        Command::Top(verb) => verb.run(context),
+        Command::Stats(verb) => verb.run(context),
+        Command::Env(verb) => verb.run(context),
+        Command::Run(verb) => verb.run(context),
+        Command::Db(verb) => verb.run(context),
+        Command::Prune(verb) => verb.run(context),
         Command::Events(verb) => verb.run(context),
         Command::Edges(verb) => verb.run(context),
         Command::Traffic(verb) => verb.run(context),
@@ -96,6 +109,17 @@ fn verb_format(command: &Command) -> Option<args::Format> {
         Command::Doctor(verb) => verb.talk.format,
         Command::Ps(_)
         | Command::Port(_)
+        | Command::Exec(_)
+        | Command::Attach(_)
+        | Command::Build(_)
+        | Command::Pull(_)
+        | Command::Cp(_)
+        | Command::Top(_)
+        | Command::Stats(_)
+        | Command::Env(_)
+        | Command::Run(_)
+        | Command::Db(_)
+        | Command::Prune(_)
         | Command::Edges(_)
         | Command::Traffic(_)
         | Command::Fault(_)

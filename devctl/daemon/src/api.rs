@@ -208,6 +208,18 @@ impl v1::devctl_server::Devctl for Api {
         })
     }
 
+    async fn one_off(&self, request: Request<v1::OneOffRequest>) -> Result<Response<v1::OneOffReply>, Status> {
+        let request = request.into_inner();
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Spec {
+            service: request.service.clone(),
+            reply,
+        })?;
+        let spec = answer.await.map_err(|_| ending())?;
+        let container = crate::one_off::make(spec.as_deref(), &request).await?;
+        Ok(Response::new(v1::OneOffReply { container }))
+    }
+
     async fn fault(&self, request: Request<v1::FaultRequest>) -> Result<Response<v1::FaultReply>, Status> {
         edges::fault(&self.edges, &request.into_inner()).map(Response::new)
     }

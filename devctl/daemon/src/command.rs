@@ -33,6 +33,11 @@ pub(crate) enum Command {
         request: v1::StatusRequest,
         reply: oneshot::Sender<v1::StatusReply>,
     },
+    /// How a service's first replica is run.
+    Spec {
+        service: String,
+        reply: oneshot::Sender<Option<Arc<NodeSpec>>>,
+    },
     /// What it takes to stand where a service stands; None where the project has no such node.
     Inside {
         request: v1::InsideRequest,

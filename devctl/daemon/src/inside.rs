@@ -2,6 +2,8 @@
 //!
 //! For `run`, `exec`, `env` and `db`. The API's socket is its owner's alone, and so is everything that is told here.
 
+use std::sync::Arc;
+
 use devctl_core::NodeId;
 use devctl_drivers::postgres::Settings;
 use devctl_wire::v1;
@@ -53,6 +55,17 @@ pub(crate) fn inside(all: &Loop, request: &v1::InsideRequest) -> Option<v1::Insi
         postgres: live.and_then(postgres),
         secrets: spec.secrets.clone(),
     })
+}
+
+/// How a service's first replica is run, by the plan of now.
+pub(crate) fn spec(all: &Loop, service: &str) -> Option<Arc<NodeSpec>> {
+    let node = all
+        .plan
+        .nodes
+        .iter()
+        .find(|(id, _)| id.service() == service && id.index() == 1);
+    let (id, plan) = node?;
+    all.performer.spec(id, &plan.hash).cloned()
 }
 
 /// The file's environment, with what is told in place of names.

@@ -16,6 +16,7 @@ mod hooks;
 pub mod images;
 mod inside;
 mod live;
+mod one_off;
 mod outcome;
 mod perform;
 mod prepare;

@@ -223,6 +223,9 @@ impl Loop {
             Command::Status { request, reply } => {
                 let _gone = reply.send(snapshot::status(self, &request));
             }
+            Command::Spec { service, reply } => {
+                let _gone = reply.send(crate::inside::spec(self, &service));
+            }
             Command::Inside { request, reply } => {
                 let _gone = reply.send(crate::inside::inside(self, &request));
             }

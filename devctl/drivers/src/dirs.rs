@@ -19,6 +19,10 @@ use crate::user::{self, UserId};
 /// Bytes that a unix socket's path may have on every system (Linux: 108 with the final zero; macOS: 104).
 pub const SOCKET_PATH_LIMIT: usize = 103;
 
+/// The file in a project's data and runtime directories that says where the project is: what is left of one that is gone is
+/// known by it.
+pub const OWNER: &str = ".project";
+
 /// The environment variables that say where a user's things live.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
@@ -165,6 +169,13 @@ impl Dirs {
                 make(parent, mode)?;
             }
             make(dir, mode)?;
+        }
+        for dir in [&self.data, &self.runtime] {
+            let owner = dir.join(OWNER);
+            if let (false, Some(project)) = (owner.exists(), self.state.parent()) {
+                fs::write(&owner, project.as_os_str().as_encoded_bytes())
+                    .map_err(|source| DirsError::Make { path: owner, source })?;
+            }
         }
         check_socket_path(&self.api_socket())
     }

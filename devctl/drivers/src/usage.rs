@@ -62,7 +62,23 @@ pub fn of_process(root: i32) -> Option<Usage> {
     if found.is_empty() {
         return None;
     }
-    let mut usage = Usage {
+    let mut usage = nothing();
+    for process in &found {
+        add(&mut usage, process.id);
+    }
+    Some(usage)
+}
+
+/// Looks at one process alone.
+#[must_use]
+pub fn of_one(id: ProcessId) -> Usage {
+    let mut usage = nothing();
+    add(&mut usage, id);
+    usage
+}
+
+fn nothing() -> Usage {
+    Usage {
         at: Instant::now(),
         cpu_seconds: 0.0,
         memory: 0,
@@ -72,11 +88,7 @@ pub fn of_process(root: i32) -> Option<Usage> {
         read: 0,
         written: 0,
         tasks: 0,
-    };
-    for process in &found {
-        add(&mut usage, process.id);
     }
-    Some(usage)
 }
 
 fn add(usage: &mut Usage, id: ProcessId) {

@@ -262,6 +262,10 @@ impl Devctl for Service {
         Ok(Response::new(self.script.inside.clone()))
     }
 
+    async fn one_off(&self, _: Request<OneOffRequest>) -> Result<Response<OneOffReply>, Status> {
+        Err(Status::unimplemented("no containers here"))
+    }
+
     async fn stub(&self, request: Request<StubRequest>) -> Result<Response<StubReply>, Status> {
         self.note(Asked::Stub(request.into_inner()));
         Ok(Response::new(self.script.stub.clone()))

@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// Its output is at its end; the engine may need a moment more to know how it ended.
-    async fn exit_of(&self, exec: &str) -> Result<Option<i32>, DockerError> {
+    pub(super) async fn exit_of(&self, exec: &str) -> Result<Option<i32>, DockerError> {
         let mut wait = Duration::from_millis(1);
         loop {
             let seen = self

@@ -9,6 +9,7 @@
 //! | `container`, `seen` | make, start, end, remove containers; what one is like |
 //! | `network`, `volume`, `files` | what containers are given |
 //! | `exec`, `end` | commands inside, and their end |
+//! | `interactive` | a person's terminal at one of them |
 //! | `events`, `logs` | what the engine tells |
 //! | `labels` | by which Docker Compose and devctl know a project's things |
 //! | `error` | what went wrong, and the next step |
@@ -25,6 +26,7 @@ mod events;
 mod exec;
 mod files;
 pub mod image;
+mod interactive;
 pub mod labels;
 pub mod logs;
 mod network;
@@ -46,6 +48,7 @@ pub use events::{EngineEvent, Events};
 pub use exec::{ExecOutcome, ExecSpec};
 pub use files::FileIn;
 pub use image::{Image, ImageHealth};
+pub use interactive::Attached;
 pub use network::{Differs, NetworkSpec, SeenNetwork};
 pub use seen::{Listed, Seen};
 pub use volume::VolumeSpec;

@@ -1,0 +1,186 @@
+//! `build`: what services are made from: images by the engine, programs by the commands of `x-devctl.native.build`.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use clap::Args;
+use devctl_compose::model::Service;
+use devctl_daemon::images;
+use devctl_drivers::exec::{self, Keep};
+use devctl_drivers::process::{ProcessSpec, Stdin};
+
+use crate::args::{Runtime, Services};
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::project::Project;
+use crate::standing;
+
+/// Build services: their images, or what they are run from
+#[derive(Args, Debug)]
+pub(crate) struct Build {
+    /// Set a build argument: NAME=VALUE, or NAME for this environment's own value
+    #[arg(long = "build-arg", value_name = "NAME=VALUE")]
+    build_args: Vec<String>,
+
+    /// Run every step again
+    #[arg(long)]
+    no_cache: bool,
+
+    /// Pull base images even if they are there
+    #[arg(long)]
+    pull: bool,
+
+    /// No output but errors
+    #[arg(short, long = "quiet", id = "build_quiet")]
+    quiet: bool,
+
+    /// Also what these services depend on
+    #[arg(long)]
+    with_dependencies: bool,
+
+    #[command(flatten)]
+    services: Services,
+}
+
+impl Build {
+    /// Runs it.
+    pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
+        let project = context.project()?;
+        project.check_services(&self.services.services)?;
+        let names = super::pull::reach(&project, &self.services.services, self.with_dependencies);
+        let quiet = self.quiet || context.global.quiet;
+        let mut built = 0;
+        for service in names.iter().filter_map(|name| project.model.services.get(name)) {
+            let native = service.x_devctl.native.as_ref();
+            let as_process = native.is_some_and(|native| native.command.is_some())
+                && context.global.runtime_of(&service.name) != Runtime::Docker;
+            let began = Instant::now();
+            let made = if as_process {
+                context.block_on(program(&project, service, quiet))?
+            } else {
+                context.block_on(self.image(&project, service, quiet))?
+            };
+            if let Some(what) = made {
+                built += 1;
+                if !quiet {
+                    writeln!(
+                        io::stderr(),
+                        "{}  built {what} in {:.1} s",
+                        service.name,
+                        began.elapsed().as_secs_f64()
+                    )?;
+                }
+            }
+        }
+        if built == 0 && !quiet {
+            writeln!(
+                io::stderr(),
+                "nothing to build: no service has `build` (or `x-devctl.native.build`)"
+            )?;
+        }
+        Ok(Exit::Ok)
+    }
+
+    async fn image(&self, project: &Project, service: &Service, quiet: bool) -> Result<Option<String>, Error> {
+        let Some(mut build) = images::build(&project.model, service) else {
+            return Ok(None);
+        };
+        build.args.extend(super::exec::variables(&self.build_args));
+        build.no_cache |= self.no_cache;
+        build.pull |= self.pull;
+        let engine = standing::engine().await?;
+        let mut on_line = |line: &str| show(&service.name, line, quiet);
+        match build.run(&engine, &standing::environment(), &mut on_line).await {
+            Ok(image) => Ok(Some(format!("{} ({})", build.image, super::pull::short(&image.id)))),
+            Err(error) => {
+                let output: Vec<String> = error.output().to_vec();
+                Err(failed(
+                    service,
+                    &error.to_string(),
+                    error.help(),
+                    quiet,
+                    output.iter().map(String::as_str),
+                ))
+            }
+        }
+    }
+}
+
+/// Builds a process by its own command, as the daemon would.
+pub(super) async fn program(project: &Project, service: &Service, quiet: bool) -> Result<Option<String>, Error> {
+    let Some(native) = &service.x_devctl.native else {
+        return Ok(None);
+    };
+    let Some((program, args)) = native.build.as_ref().and_then(|build| build.split_first()) else {
+        return Ok(None);
+    };
+    let words = format!("`{}`", [std::slice::from_ref(program), args].concat().join(" "));
+    let dir = match &native.dir {
+        Some(dir) => project.model.working_dir.join(dir),
+        None => project.model.working_dir.clone(),
+    };
+    let spec = ProcessSpec {
+        program: program.clone(),
+        args: args.to_vec(),
+        env: standing::environment(),
+        dir,
+        user: None,
+        stdin: Stdin::Null,
+        nofile: None,
+    };
+    let keep = Keep {
+        head: 0,
+        tail: 64 * 1024,
+    };
+    let name = service.name.clone();
+    let show = move |_, line: &str| show(&name, line, quiet);
+    let outcome = exec::stream(&spec, None, keep, None, show)
+        .await
+        .map_err(|error| Error::Unmet {
+            what: format!("failed to build `{}`: {error}", service.name),
+            help: error.help(),
+        })?;
+    if outcome.success() {
+        return Ok(Some(words));
+    }
+    let how = match outcome.exit {
+        Some(devctl_drivers::process::Exit::Code(code)) => format!("exited with {code}"),
+        _ => "was ended".to_owned(),
+    };
+    Err(failed(
+        service,
+        &format!("{words} {how}"),
+        None,
+        quiet,
+        outcome.output.lines(),
+    ))
+}
+
+fn show(service: &str, line: &str, quiet: bool) {
+    if !quiet {
+        // A reader that is gone is noticed by whatever is written last.
+        let _ = writeln!(io::stderr(), "{service}  {line}");
+    }
+}
+
+/// What was not shown yet is shown with the error.
+fn failed<'a>(
+    service: &Service,
+    why: &str,
+    help: Option<String>,
+    quiet: bool,
+    output: impl Iterator<Item = &'a str>,
+) -> Error {
+    let mut what = format!(
+        "failed to build `{}`: {}",
+        service.name,
+        why.trim_start_matches("build ")
+    );
+    if quiet {
+        for line in output {
+            what.push_str(&format!("\n  {line}"));
+        }
+    }
+    Error::Unmet { what, help }
+}

@@ -1,0 +1,228 @@
+//! `cp`: files into a service and out of it. Of a process, paths are relative to its directory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use devctl_drivers::docker::copy::{CopyError, CopyOptions};
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::standing::{self, Standing};
+
+/// Copy files between a service and this machine
+#[derive(Args, Debug)]
+pub(crate) struct Cp {
+    /// User and group come along by number (in a container)
+    #[arg(short, long)]
+    archive: bool,
+
+    /// A symbolic link that is the source means what it leads to
+    #[arg(short = 'L', long)]
+    follow_link: bool,
+
+    /// Which replica
+    #[arg(long, default_value_t = 1)]
+    index: u32,
+
+    /// `SERVICE:PATH`, a path here, or `-` for an archive at stdin
+    #[arg(value_name = "SOURCE")]
+    source: String,
+
+    /// `SERVICE:PATH`, a path here, or `-` for an archive at stdout
+    #[arg(value_name = "TARGET")]
+    target: String,
+}
+
+/// One end of a copy.
+#[derive(Debug, PartialEq, Eq)]
+enum End<'a> {
+    Service(&'a str, &'a str),
+    Here(&'a str),
+}
+
+impl Cp {
+    /// Runs it.
+    pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
+        let project = context.project()?;
+        let (source, target) = (end(&self.source), end(&self.target));
+        let service = match (&source, &target) {
+            (End::Service(service, _), End::Here(_)) | (End::Here(_), End::Service(service, _)) => *service,
+            (End::Service(..), End::Service(..)) => {
+                return Err(Error::usage(
+                    "copying from service to service is not supported",
+                    "copy to this machine first",
+                ));
+            }
+            (End::Here(_), End::Here(_)) => {
+                return Err(Error::usage(
+                    "neither end names a service",
+                    "write one of them as `SERVICE:PATH`",
+                ));
+            }
+        };
+        project.check_services([&service.to_owned()])?;
+        let options = CopyOptions {
+            archive: self.archive,
+            follow: self.follow_link,
+        };
+        context.block_on(async {
+            match standing::running(&project, service, self.index).await? {
+                Standing::Container(container) => {
+                    let (engine, id) = (&container.engine, container.id.as_str());
+                    match (source, target) {
+                        (End::Here("-"), End::Service(_, to)) => {
+                            engine.copy_archive_in(id, io::stdin(), to, options).await
+                        }
+                        (End::Here(from), End::Service(_, to)) => engine.copy_in(id, from, to, options).await,
+                        (End::Service(_, from), End::Here("-")) => {
+                            engine.copy_archive_out(id, from, io::stdout(), options).await
+                        }
+                        (End::Service(_, from), End::Here(to)) => {
+                            engine.copy_out(id, from, Path::new(to), options).await
+                        }
+                        _ => Ok(()),
+                    }
+                    .map_err(|error| refused(&error))?;
+                }
+                Standing::Process(inside) if inside.directory.is_empty() => {
+                    return Err(Error::Unmet {
+                        what: format!("`{service}` is no process with a directory of its own"),
+                        help: Some("copy on this machine: its files are here".into()),
+                    });
+                }
+                Standing::Process(inside) => {
+                    let there = |path: &str| Path::new(&inside.directory).join(path);
+                    let (from, to) = match (source, target) {
+                        (End::Here("-"), _) | (_, End::Here("-")) => {
+                            return Err(Error::usage(
+                                format!("`{service}` runs as a process: there is no archive to read or write"),
+                                "name a path",
+                            ));
+                        }
+                        (End::Here(from), End::Service(_, to)) => (PathBuf::from(from), there(to)),
+                        (End::Service(_, from), End::Here(to)) => (there(from), PathBuf::from(to)),
+                        _ => return Ok(Exit::CouldNotRun),
+                    };
+                    copy_here(&from, &to, self.follow_link)?;
+                }
+                Standing::Idle(_) | Standing::Nowhere => return Ok(Exit::CouldNotRun),
+            }
+            Ok(Exit::Ok)
+        })
+    }
+}
+
+/// A service's path has a name and a colon before it; `./a:b` and `/a:b` are paths here.
+fn end(written: &str) -> End<'_> {
+    match written.split_once(':') {
+        Some((service, path)) if !service.is_empty() && !service.contains('/') && !service.starts_with('.') => {
+            End::Service(service, if path.is_empty() { "/" } else { path })
+        }
+        _ => End::Here(written),
+    }
+}
+
+fn refused(error: &CopyError) -> Error {
+    Error::Unmet {
+        what: format!("failed to {}", with_cause(error)),
+        help: None,
+    }
+}
+
+fn with_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) if !error.to_string().contains(&cause.to_string()) => format!("{error}: {cause}"),
+        _ => error.to_string(),
+    }
+}
+
+/// `cp -r`'s rules, and those of `docker cp`: into a directory that is there, under the name that is given otherwise.
+fn copy_here(from: &Path, to: &Path, follow: bool) -> Result<(), Error> {
+    let failed = |doing: String| {
+        move |source| Error::Io {
+            doing,
+            source,
+            help: None,
+        }
+    };
+    let metadata = if follow {
+        from.metadata()
+    } else {
+        from.symlink_metadata()
+    };
+    let metadata = metadata.map_err(failed(format!("copy `{}`", from.display())))?;
+    let contents = from.as_os_str().to_string_lossy().ends_with("/.");
+    let target = match (to.is_dir(), contents, from.file_name()) {
+        (true, false, Some(name)) => to.join(name),
+        _ => to.to_owned(),
+    };
+    if metadata.is_dir() && target.is_file() {
+        return Err(Error::Unmet {
+            what: format!(
+                "failed to copy directory `{}` to `{}`: that is a file",
+                from.display(),
+                target.display()
+            ),
+            help: None,
+        });
+    }
+    copy_tree(from, &target, follow).map_err(failed(format!("copy `{}` to `{}`", from.display(), target.display())))
+}
+
+fn copy_tree(from: &Path, to: &Path, follow: bool) -> io::Result<()> {
+    let metadata = if follow {
+        from.metadata()?
+    } else {
+        from.symlink_metadata()?
+    };
+    if metadata.is_dir() {
+        // Listed first: a directory may be copied into itself.
+        let entries: Vec<_> = std::fs::read_dir(from)?.collect::<io::Result<_>>()?;
+        std::fs::create_dir_all(to)?;
+        for entry in entries {
+            copy_tree(&entry.path(), &to.join(entry.file_name()), false)?;
+        }
+        std::fs::set_permissions(to, metadata.permissions())
+    } else if metadata.is_symlink() {
+        if to.symlink_metadata().is_ok() {
+            std::fs::remove_file(to)?;
+        }
+        std::os::unix::fs::symlink(std::fs::read_link(from)?, to)
+    } else {
+        std::fs::copy(from, to).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_told_from_a_path() {
+        assert_eq!(end("api:/etc/x"), End::Service("api", "/etc/x"));
+        assert_eq!(end("api:"), End::Service("api", "/"));
+        assert_eq!(end("./a:b"), End::Here("./a:b"));
+        assert_eq!(end("/a:b"), End::Here("/a:b"));
+        assert_eq!(end("-"), End::Here("-"));
+    }
+
+    #[test]
+    fn trees_go_into_directories_and_under_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("a/b")).unwrap();
+        std::fs::write(at("a/b/x"), "1").unwrap();
+        std::os::unix::fs::symlink("b/x", at("a/link")).unwrap();
+        std::fs::create_dir(at("into")).unwrap();
+        copy_here(&at("a"), &at("into"), false).unwrap();
+        assert_eq!(std::fs::read_to_string(at("into/a/b/x")).unwrap(), "1");
+        assert_eq!(std::fs::read_link(at("into/a/link")).unwrap(), Path::new("b/x"));
+        copy_here(&at("a"), &at("new"), false).unwrap();
+        assert!(at("new/b/x").is_file());
+        copy_here(&at("a/link"), &at("file"), true).unwrap();
+        assert!(!at("file").is_symlink());
+        assert!(copy_here(&at("a"), &at("file"), false).is_err());
+    }
+}
