@@ -6,3 +6,4 @@ mod edges;
 mod servers;
 mod support;
 mod up;
+mod verbs;

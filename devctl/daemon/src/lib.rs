@@ -3,6 +3,7 @@
 //! [`run`] is all there is to it from outside: started by `devctl __daemon`, as the child of a guardian.
 
 mod api;
+pub mod assess;
 mod build;
 mod clock;
 mod command;

@@ -44,6 +44,18 @@ pub(crate) struct Build {
 }
 
 impl Build {
+    /// Of these services, as their files say.
+    pub(super) fn of(services: Vec<String>) -> Self {
+        Self {
+            build_args: Vec::new(),
+            no_cache: false,
+            pull: false,
+            quiet: false,
+            with_dependencies: false,
+            services: Services { services },
+        }
+    }
+
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
         let project = context.project()?;

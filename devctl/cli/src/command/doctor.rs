@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use clap::Args;
+use devctl_daemon::assess::Ground;
 use serde_json::{Value, json};
 
 use crate::args::{Format, Services, TalkFormat};
@@ -10,10 +11,11 @@ use crate::client;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::project::Project;
 use crate::render::style::Style;
 use crate::render::text::width;
+use crate::standing;
 
-mod attributes;
 mod docker;
 mod machine;
 mod service;
@@ -24,6 +26,10 @@ use service::Assessment;
 /// Say what is there to run the project with, what is missing, and what to do about it
 #[derive(Args, Debug)]
 pub(crate) struct Doctor {
+    /// Do what can be done about it: pull and build the images that are missing, and say what only you can do
+    #[arg(long)]
+    fix: bool,
+
     #[command(flatten)]
     services: Services,
 
@@ -80,22 +86,26 @@ impl Doctor {
         let project = context.project()?;
         project.check_services(&self.services.services)?;
         let machine = Machine::look(&project.dirs.state);
-        let is_up = context.block_on(async { Ok(client::find(&project).await?.is_some()) })?;
+        let env = standing::environment();
+        let (is_up, ground) = context.block_on(async {
+            let is_up = client::find(&project).await?.is_some();
+            Ok((is_up, Ground::look(&project.model, &project.dirs, &env).await))
+        })?;
         let mut assessments = Vec::new();
         let mut ports = Vec::new();
-        for (name, service) in project.services_as_json() {
-            if self.services.services.is_empty() || self.services.services.contains(&name) {
-                assessments.push(service::assess(
-                    &name,
-                    &service,
-                    &machine,
-                    context.global.runtime_of(&name),
-                ));
-                // While the project is up, its ports are taken by itself.
-                if !is_up {
-                    ports.extend(service::taken_ports(&name, &service));
-                }
+        let wanted = |name: &String| self.services.services.is_empty() || self.services.services.contains(name);
+        for service in project.model.services.values().filter(|service| wanted(&service.name)) {
+            let runtime = context.global.runtime_of(&service.name);
+            assessments.push(service::assess(&ground, service, runtime));
+        }
+        // While the project is up, its ports are taken by itself.
+        if !is_up {
+            for (name, service) in project.services_as_json().into_iter().filter(|(name, _)| wanted(name)) {
+                ports.extend(service::taken_ports(&name, &service));
             }
+        }
+        if self.fix {
+            return self.fix(context, &project, &assessments);
         }
         let mut out = io::stdout().lock();
         if context.terminal.format == Format::Json {
@@ -115,6 +125,40 @@ impl Doctor {
     }
 }
 
+impl Doctor {
+    /// Images are brought or built; what needs root, or another file, is said with its command.
+    fn fix(&self, context: &Context, project: &Project, assessments: &[Assessment]) -> Result<Exit, Error> {
+        let of = |found: &&Assessment| found.runtime == "docker";
+        let in_docker: Vec<String> = assessments
+            .iter()
+            .filter(of)
+            .map(|found| found.service.clone())
+            .collect();
+        let builds = |name: &&String| {
+            project
+                .model
+                .services
+                .get(*name)
+                .is_some_and(|service| service.build.is_some())
+        };
+        let (built, pulled): (Vec<&String>, Vec<&String>) = in_docker.iter().partition(builds);
+        if !pulled.is_empty() {
+            super::pull::Pull::missing(pulled.into_iter().cloned().collect()).run(context)?;
+        }
+        if !built.is_empty() {
+            super::build::Build::of(built.into_iter().cloned().collect()).run(context)?;
+        }
+        let mut left = 0;
+        for found in assessments.iter().filter(|found| found.finding.grade == Grade::Fault) {
+            left += 1;
+            for line in told(&found.finding, width(&found.service), context.terminal.err) {
+                writeln!(io::stderr(), "{line}")?;
+            }
+        }
+        Ok(if left > 0 { Exit::Failed } else { Exit::Ok })
+    }
+}
+
 fn report(machine: &Machine, assessments: &[Assessment], ports: &[Finding], style: Style) -> Vec<String> {
     let subjects = machine.findings.iter().chain(ports).map(|finding| &finding.subject);
     let column = subjects
@@ -128,7 +172,10 @@ fn report(machine: &Machine, assessments: &[Assessment], ports: &[Finding], styl
     for found in assessments {
         lines.extend(told(&found.finding, column, style));
         let indent = " ".repeat(column + 4);
-        for (label, attributes) in [("honoured", &found.honoured), ("no meaning here", &found.passed_by)] {
+        for (label, attributes) in [
+            ("honoured", &found.attributes.honoured),
+            ("no meaning here", &found.attributes.passed_by),
+        ] {
             if !attributes.is_empty() {
                 lines.push(format!(
                     "{indent}{} {}",
@@ -137,7 +184,7 @@ fn report(machine: &Machine, assessments: &[Assessment], ports: &[Finding], styl
                 ));
             }
         }
-        for (attribute, instead) in &found.unsupported {
+        for (attribute, instead) in &found.attributes.unsupported {
             lines.push(format!("{indent}{} {attribute}: {instead}", style.warn("not given:")));
         }
     }
@@ -187,8 +234,8 @@ fn assessment_as_json(found: &Assessment) -> Value {
         "service": found.service,
         "runtime": (!found.runtime.is_empty()).then_some(found.runtime),
         "finding": as_json(&found.finding),
-        "honoured": found.honoured,
-        "passed_by": found.passed_by,
+        "honoured": found.attributes.honoured,
+        "passed_by": found.attributes.passed_by,
         "unsupported": unsupported,
     })
 }

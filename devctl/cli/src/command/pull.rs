@@ -48,6 +48,18 @@ enum Policy {
 }
 
 impl Pull {
+    /// What these services need and is not there.
+    pub(super) fn missing(services: Vec<String>) -> Self {
+        Self {
+            ignore_buildable: true,
+            ignore_pull_failures: false,
+            include_deps: false,
+            policy: Some(Policy::Missing),
+            quiet: false,
+            services: Services { services },
+        }
+    }
+
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
         let project = context.project()?;

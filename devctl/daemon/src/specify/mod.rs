@@ -1,6 +1,7 @@
 //! From the files' words to specs: which runtime a service gets, what it is told, where its data lives.
 
 mod address;
+mod attributes;
 mod container;
 mod process;
 mod runtime;
@@ -21,6 +22,8 @@ use indexmap::IndexMap;
 use nix::sys::signal::Signal;
 
 pub(crate) use address::{Addresses, references};
+pub use attributes::Attributes;
+pub(crate) use attributes::{Kind, attributes};
 pub use container::{build_of, image, pull_policy};
 pub(crate) use container::{builds as container_builds, image_health, is_tested as container_is_tested};
 pub(crate) use container::{networks, reachable_network};
@@ -95,7 +98,7 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
         },
     };
     if matches!(what, What::Process(_)) {
-        notes.extend(process::passed_over(service));
+        notes.extend(attributes::passed_over(service));
     }
     NodeSpec {
         id,

@@ -104,35 +104,3 @@ pub(crate) fn is_tested(service: &Service) -> bool {
         .unwrap_or_default();
     ready(service, &ports) != Ready::Running
 }
-
-/// What a process cannot have, and what is done in its place: said in the run's log, and by `doctor`.
-pub(crate) fn passed_over(service: &Service) -> Vec<String> {
-    let mut notes = Vec::new();
-    let mut note = |present: bool, text: &str| {
-        if present {
-            notes.push(text.to_owned());
-        }
-    };
-    note(
-        !service.volumes.is_empty(),
-        "`volumes` are not mounted for a process: it sees this machine's own files",
-    );
-    note(
-        !service.secrets.is_empty(),
-        "`secrets` are not under /run/secrets for a process: name their files in a variable",
-    );
-    note(
-        !service.configs.is_empty(),
-        "`configs` are not mounted for a process: name their files in a variable",
-    );
-    note(
-        service.user.is_some(),
-        "`user` is not changed for a process: it runs as you",
-    );
-    note(
-        !service.cap_add.is_empty() || !service.cap_drop.is_empty(),
-        "capabilities are not changed for a process",
-    );
-    note(service.read_only, "`read_only` does not hold for a process");
-    notes
-}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use devctl_drivers::{postgres, rabbitmq};
 
-use super::docker::{self, Engine};
+use super::docker;
 use super::{Finding, Grade};
 
 /// Below this many watches, a large repository cannot be watched whole.
@@ -15,12 +15,6 @@ const LITTLE_ROOM: u64 = 1 << 30;
 
 /// What was found.
 pub(crate) struct Machine {
-    /// PostgreSQL, every version.
-    pub(crate) postgres: Vec<postgres::Installation>,
-    /// RabbitMQ, every version.
-    pub(crate) rabbitmq: Vec<rabbitmq::Installation>,
-    /// A Docker engine.
-    pub(crate) engine: Option<Engine>,
     /// All of it, to be told.
     pub(crate) findings: Vec<Finding>,
 }
@@ -32,23 +26,12 @@ impl Machine {
         let path = env("PATH").unwrap_or_default();
         let postgres = postgres::discover(&path);
         let rabbitmq = rabbitmq::discover(&path);
-        let (engine, docker) = match docker::engine(&env) {
-            Ok(engine) => {
-                let finding = engine.finding();
-                (Some(engine), finding)
-            }
-            Err(finding) => (None, finding),
-        };
+        let docker = docker::engine(&env).map_or_else(|finding| finding, |engine| engine.finding());
         let mut findings = servers(&postgres, &rabbitmq);
         findings.push(docker);
         findings.extend(inotify(Path::new("/proc/sys/fs/inotify")));
         findings.extend(room(state));
-        Self {
-            postgres,
-            rabbitmq,
-            engine,
-            findings,
-        }
+        Self { findings }
     }
 }
 
