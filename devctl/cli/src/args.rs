@@ -39,9 +39,14 @@ pub(crate) struct Global {
     #[arg(short, long = "file", value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Project")]
     pub(crate) files: Vec<String>,
 
-    /// Project name
-    #[arg(short, long, value_name = "NAME", global = true, help_heading = "Project")]
+    /// Project name; `-p NAME` before the verb
+    #[arg(long, value_name = "NAME", global = true, help_heading = "Project")]
     pub(crate) project_name: Option<String>,
+
+    // Not behind the verb, where it is the verb's own: `run -p 8080:80`.
+    /// Project name
+    #[arg(short = 'p', value_name = "NAME", hide = true)]
+    pub(crate) project_name_short: Option<String>,
 
     /// Directory that relative paths start from [default: that of the first Compose file]
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, global = true, help_heading = "Project")]

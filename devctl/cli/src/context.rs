@@ -21,7 +21,8 @@ pub(crate) struct Context {
 
 impl Context {
     /// Looks at flags and terminal.
-    pub(crate) fn new(global: Global, verb_format: Option<Format>) -> Self {
+    pub(crate) fn new(mut global: Global, verb_format: Option<Format>) -> Self {
+        global.project_name = global.project_name.take().or_else(|| global.project_name_short.take());
         let terminal = Terminal::detect(&global, verb_format);
         Self { global, terminal }
     }

@@ -226,6 +226,7 @@ fn as_json(finding: &Finding) -> Value {
 
 fn assessment_as_json(found: &Assessment) -> Value {
     let unsupported: Vec<Value> = found
+        .attributes
         .unsupported
         .iter()
         .map(|(attribute, instead)| json!({"attribute": attribute, "instead": instead}))
