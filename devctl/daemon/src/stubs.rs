@@ -19,7 +19,10 @@ pub(crate) struct Contracts {
 pub(crate) async fn read(sources: &[String], base: &Path) -> Contracts {
     let sources: Vec<Source> = sources.iter().map(|text| Source::from_text(text)).collect();
     let loaded = load(&sources, base).await;
-    let problems = loaded.problems.iter().map(|error| crate::start::told(error)).collect();
+    let mut problems: Vec<String> = loaded.problems.iter().map(|error| crate::start::told(error)).collect();
+    for contract in &loaded.contracts {
+        problems.extend(devctl_pact::stub::Stub::new(std::slice::from_ref(contract)).problems());
+    }
     Contracts {
         index: Index::new(loaded.contracts),
         problems,

@@ -10,7 +10,7 @@ use pact_models::generators::GeneratorTestMode;
 use pact_models::provider_states::ProviderState;
 use prost::Message as _;
 
-use super::call::{Call, CallError, headers_as_metadata};
+use super::call::{Call, CallError, Protos, headers_as_metadata};
 use super::frame;
 use super::matching::{Side, compare};
 use super::status::Code;
@@ -107,9 +107,10 @@ impl Calls {
             in_turn: false,
             unusable: Vec::new(),
         };
+        let mut protos = Protos::default();
         for contract in contracts {
             for interaction in contract.interactions.iter().filter(|one| super::is_call(one)) {
-                match Call::read(contract, interaction) {
+                match Call::read_with(&mut protos, contract, interaction) {
                     Ok(call) => calls.entries.push(Entry {
                         contract: Arc::clone(contract),
                         interaction: Arc::clone(interaction),

@@ -1,6 +1,7 @@
 //! A gRPC call as a pact promises it, read from the shape that the Pact protobuf plugin writes.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pact_matching::generators::DefaultVariantMatcher;
@@ -78,6 +79,22 @@ pub(crate) struct Status {
     pub(crate) message: Metadata,
 }
 
+/// Descriptors by pact and key: one decoding for all calls of a pact.
+#[derive(Debug, Default)]
+pub(crate) struct Protos(HashMap<(String, String), Proto>);
+
+impl Protos {
+    fn of(&mut self, contract: &Contract, key: String) -> Result<&Proto, ProtoError> {
+        match self.0.entry((contract.digest.clone(), key)) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                let proto = Proto::from_pact(&contract.plugins, &place.key().1)?;
+                Ok(place.insert(proto))
+            }
+        }
+    }
+}
+
 /// The pact's names for what HTTP/2 carries elsewhere.
 const OWN: [&str; 4] = ["contenttype", "content-type", "grpc-status", "grpc-message"];
 
@@ -98,12 +115,20 @@ impl Call {
     ///
     /// Where it is no gRPC call, or its descriptors, method or messages do not fit together.
     pub fn read(contract: &Contract, interaction: &Interaction) -> Result<Self, CallError> {
+        Self::read_with(&mut Protos::default(), contract, interaction)
+    }
+
+    /// As [`Call::read`], with descriptors that were decoded before.
+    pub(crate) fn read_with(
+        protos: &mut Protos,
+        contract: &Contract,
+        interaction: &Interaction,
+    ) -> Result<Self, CallError> {
         let Kind::SyncMessage(message) = &interaction.kind else {
             return Err(CallError::Shape("it is no synchronous message".to_owned()));
         };
         let key = setting(message, "descriptorKey")?;
-        let proto = Proto::from_pact(&contract.plugins, &key)?;
-        Self::with(&proto, message)
+        Self::with(protos.of(contract, key)?, message)
     }
 
     fn with(proto: &Proto, message: &SynchronousMessage) -> Result<Self, CallError> {

@@ -2,7 +2,7 @@
 //! status, and every field by its path. One at a time, since all share the provider's data.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::verdict::{Exchange, Outcome, Verdict, Why};
 use super::{ProviderStates, generator_context, slow, state_failed};
 use crate::difference::{Difference, Part, is_secret, short};
-use crate::grpc::call::headers_as_metadata;
+use crate::grpc::call::{Protos, headers_as_metadata};
 use crate::grpc::client::{Answered, Client, Unanswered, shown, shown_message};
 use crate::grpc::matching::{Side, compare};
 use crate::grpc::versions::otherwise;
@@ -50,6 +50,7 @@ pub struct GrpcVerifier {
     client: Client,
     target: GrpcTarget,
     proto: Option<Proto>,
+    protos: Mutex<Protos>,
 }
 
 impl GrpcVerifier {
@@ -59,6 +60,7 @@ impl GrpcVerifier {
             client: Client::new(&target.address),
             target,
             proto: None,
+            protos: Mutex::default(),
         }
     }
 
@@ -94,7 +96,7 @@ impl GrpcVerifier {
     pub async fn verify(&self, contract: &Contract, interaction: &Interaction, states: &dyn ProviderStates) -> Outcome {
         let began = Instant::now();
         let outcome = |verdict| Outcome::new(contract, interaction, verdict, began.elapsed());
-        let call = match read(contract, interaction) {
+        let call = match self.read(contract, interaction) {
             Ok(call) => call,
             Err(why) => return outcome(Verdict::CouldNotRun { why }),
         };
@@ -128,6 +130,20 @@ impl GrpcVerifier {
         }
         outcome.trace = Some(trace);
         outcome
+    }
+
+    fn read(&self, contract: &Contract, interaction: &Interaction) -> Result<Call, Why> {
+        if !is_call(interaction) {
+            let kind = interaction.protocol().into();
+            return Err(Why::Kind { kind });
+        }
+        let mut protos = self.protos.lock().unwrap_or_else(PoisonError::into_inner);
+        Call::read_with(&mut protos, contract, interaction).map_err(|cause| Why::Request {
+            cause: match cause.help() {
+                Some(help) => format!("{cause}; {help}"),
+                None => cause.to_string(),
+            },
+        })
     }
 
     async fn request(&self, call: &Call, context: &HashMap<&str, Value>, trace: &str) -> Result<Sent, String> {
@@ -175,19 +191,6 @@ struct Sent {
 
 fn could_not(why: Why) -> Verdict {
     Verdict::CouldNotRun { why }
-}
-
-fn read(contract: &Contract, interaction: &Interaction) -> Result<Call, Why> {
-    if !is_call(interaction) {
-        let kind = interaction.protocol().into();
-        return Err(Why::Kind { kind });
-    }
-    Call::read(contract, interaction).map_err(|cause| Why::Request {
-        cause: match cause.help() {
-            Some(help) => format!("{cause}; {help}"),
-            None => cause.to_string(),
-        },
-    })
 }
 
 /// Holds the answer against the promise.
