@@ -207,7 +207,6 @@ impl Checker<'_> {
             self.undefined(&["network_mode"], "services", shared, project.services.keys());
         }
         self.references(service);
-        self.extension(service);
         self.limits(service);
         let watch = service.develop.iter().flat_map(|develop| &develop.watch);
         for rule in watch {
@@ -242,24 +241,6 @@ impl Checker<'_> {
                 &way,
                 Problem::error(message).maybe_help(help).undefined("services", name),
             );
-        }
-    }
-
-    /// Services that `x-devctl` names.
-    fn extension(&mut self, service: &Service) {
-        let project = self.project;
-        let unknown = |name: &&String| project.service(name).is_none();
-        for name in service.x_devctl.edges.providers.keys().filter(unknown) {
-            self.undefined(
-                &[extension::KEY, "edges", name],
-                "service",
-                name,
-                project.services.keys(),
-            );
-        }
-        for name in service.x_devctl.depends_on.keys().filter(unknown) {
-            let at = [extension::KEY, "depends_on", name];
-            self.undefined(&at, "service", name, project.services.keys());
         }
     }
 
