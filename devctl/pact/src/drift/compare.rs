@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::layout::{is_of_a_library, name};
 use super::{Change, Difference, Verdict};
-use crate::index::Contract;
+use crate::grpc::json::{Unset, to_json};
+use crate::grpc::{Call, is_call};
+use crate::index::{Contract, Interaction};
 
 /// Compares the pacts of one pair.
 pub fn compare(committed: &[Arc<Contract>], written: &[Arc<Contract>]) -> Vec<Change> {
@@ -50,14 +52,37 @@ fn interactions(of: &[Arc<Contract>]) -> BTreeMap<Name, Value> {
     let mut found = BTreeMap::new();
     for contract in of {
         for list in ["interactions", "messages"] {
-            for interaction in contract.json[list].as_array().into_iter().flatten() {
+            for (at, interaction) in contract.json[list].as_array().into_iter().flatten().enumerate() {
                 let name = name(interaction);
                 let nth = seen.entry(name.clone()).and_modify(|count| *count += 1).or_insert(0);
-                found.insert((name, *nth), meant(interaction));
+                let mut meant = meant(interaction);
+                if let Some(read) = contract.interactions.get(at).filter(|read| is_call(read)) {
+                    decode(contract, read, &mut meant);
+                }
+                found.insert((name, *nth), meant);
             }
         }
     }
     found
+}
+
+/// Puts the messages of a gRPC call in the place of their bytes, so that a difference in them has a path. Bytes that cannot be
+/// read are compared as they are.
+fn decode(contract: &Contract, interaction: &Interaction, json: &mut Value) {
+    let Ok(call) = Call::read(contract, interaction) else {
+        return;
+    };
+    let messages = std::iter::once(&call.request).chain(&call.answers);
+    let mut messages = messages.map(|part| to_json(&part.message, Unset::Hidden));
+    let mut put = |part: Option<&mut Value>| {
+        if let Some(content) = part.and_then(|part| part.pointer_mut("/contents/content")) {
+            *content = messages.next().unwrap_or_default();
+        }
+    };
+    put(json.get_mut("request"));
+    for answer in json["response"].as_array_mut().into_iter().flatten() {
+        put(Some(answer));
+    }
 }
 
 /// What belongs to no interaction: the specification's version, and what plugins need.

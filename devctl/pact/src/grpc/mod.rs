@@ -33,7 +33,7 @@ pub mod client;
 mod expression;
 mod frame;
 mod generate;
-mod json;
+pub(crate) mod json;
 pub(crate) mod matching;
 pub mod mock;
 pub mod proto;

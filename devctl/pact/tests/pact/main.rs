@@ -4,6 +4,7 @@
 
 mod agreement;
 mod cells;
+mod drift;
 mod graphql;
 mod grpc_client;
 mod grpc_mock;

@@ -142,6 +142,11 @@ impl Tests {
             .stdout(log.try_clone()?)
             .stderr(log)
             .process_group(0);
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_of_our_package) {
+                command.env_remove(name);
+            }
+        }
         let child = Command::from(command).spawn()?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         Ok(Group { child, group })
@@ -247,6 +252,16 @@ pub(super) async fn run_all(
     } else {
         Err(failed)
     }
+}
+
+/// What Cargo tells of the package that it runs. Started by `cargo run`, devctl has it of its own, and another Cargo that finds it
+/// in its environment builds half of what there is anew.
+fn is_of_our_package(name: &str) -> bool {
+    const BEGINNINGS: [&str; 3] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_EXE_"];
+    matches!(
+        name,
+        "CARGO_CRATE_NAME" | "CARGO_BIN_NAME" | "CARGO_PRIMARY_PACKAGE" | "CARGO_TARGET_TMPDIR" | "OUT_DIR"
+    ) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
 /// `1 pact`, `2 pacts`.
