@@ -1,7 +1,9 @@
 //! What devctl promises, one file per promise, on the real thing: real processes, real PostgreSQL, real RabbitMQ.
 
+mod contracts;
 mod crash;
 mod docker;
+mod documents;
 mod edges;
 mod servers;
 mod support;
