@@ -321,8 +321,9 @@ fn what_docker_compose_started_is_listed_and_taken_over() {
 }
 
 #[test]
-fn a_container_that_is_removed_from_outside_is_started_again() {
-    let Some(project) = project(&two_services()) else {
+fn a_container_that_is_removed_from_outside_is_made_anew_as_its_policy_says() {
+    let compose = two_services().replace("\n  db:\n", "\n  db:\n    restart: always\n");
+    let Some(project) = project(&compose) else {
         return;
     };
     project.ok(&["up", "-d", "--wait"]);

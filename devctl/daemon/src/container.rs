@@ -13,6 +13,9 @@ use tokio::sync::watch;
 /// After a container's end its last lines are waited for, at most so long.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
+/// The wait before an engine that does not answer is asked again.
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// A container that runs. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Container {
@@ -58,19 +61,28 @@ impl Container {
         let mut lost = false;
         let mut look = true;
         loop {
-            if look && let Ok(seen) = self.engine.look(&self.id).await {
-                let Some(seen) = seen else { return Exit::Unknown };
-                let same = seen.started == self.started;
-                if !seen.running || !same {
-                    return match (lost, same) {
-                        (true, _) => Exit::WithEngine,
-                        (false, true) => Exit::Code(seen.exit_code),
-                        (false, false) => Exit::Unknown,
-                    };
+            if look {
+                match self.engine.look(&self.id).await {
+                    Ok(None) => return Exit::Unknown,
+                    Ok(Some(seen)) => {
+                        let same = seen.started == self.started;
+                        if !seen.running || !same {
+                            return match (lost, same) {
+                                (true, _) => Exit::WithEngine,
+                                (false, true) => Exit::Code(seen.exit_code),
+                                (false, false) => Exit::Unknown,
+                            };
+                        }
+                        (look, lost) = (false, false);
+                    }
+                    Err(_) => {
+                        // Away, or not quite back.
+                        lost = true;
+                        tokio::time::sleep(AGAIN).await;
+                        continue;
+                    }
                 }
-                lost = false;
             }
-            look = false;
             match events.recv().await {
                 Ok(EngineEvent::Died { id, code }) if id == self.id => {
                     // An engine that is being stopped ends its containers first.

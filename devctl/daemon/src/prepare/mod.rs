@@ -30,7 +30,7 @@ pub(crate) use project::{LoadedProject, load};
 use crate::command::{ProjectFacts, Remark, Reply, UpCommand, Wait};
 use crate::engines::Engines;
 use crate::sources;
-use crate::spec::NodeSpec;
+use crate::spec::{NodeSpec, What};
 use crate::specify::{self, Addresses, Asked, Choice, Docker, Ground, Machine};
 use crate::stubs;
 
@@ -131,6 +131,13 @@ impl Preparer {
             Some(engine) => docker::running(engine, &project).await,
             None => Vec::new(),
         };
+        for spec in specs.iter().filter(|spec| matches!(spec.what, What::Container(_))) {
+            remarks.extend(spec.notes.iter().map(|note| Remark {
+                node: Some(spec.id.clone()),
+                text: note.clone(),
+                help: None,
+            }));
+        }
         let stubs = contract_stubs(
             &project,
             |provider| choices.get(provider) == Some(&Choice::Stub),
