@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DEVCTL := target/debug/devctl
 PHOENIX := $(DEVCTL) -f compose/compose.yaml
 
-.PHONY: help setup setup-docker build up down test test-services contracts lint fmt bench-edge bench-compose fuzz-compose conformance
+.PHONY: help setup setup-docker build up down test test-services contracts lint fmt bench bench-reload bench-edge bench-compose fuzz-compose conformance
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,7 +52,12 @@ fmt: ## formats everything
 	cargo fmt --all
 	cd fixtures/services && cargo fmt --all && cd auth && gofmt -w .
 
-bench-edge: ## the edges beside Envoy, Toxiproxy and a plain relay (needs wrk, h2load, nginx; ENVOY=, TOXIPROXY= for the peers)
+bench: bench-compose bench-edge bench-reload ## every bench there is, one after the other
+
+bench-reload: setup build ## edits a handler under load: what a reload costs those who call (EDITS=100 RATE=200)
+	devctl/daemon/benches/reload.py
+
+bench-edge: ## the edges beside Envoy, Toxiproxy and a plain relay (needs wrk, h2load, nginx; fetches the peers, or takes ENVOY=, TOXIPROXY=)
 	devctl/edge/benches/edge.sh
 
 bench-compose: ## how long a Compose file takes to load, by its number of services

@@ -92,7 +92,7 @@ class Notices:
     """What the daemon tells while it goes on."""
 
     def __init__(self, command):
-        self.process = subprocess.Popen([*command, "events", "--follow", "--format", "json"], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*command, "events", "--json"], stdout=subprocess.PIPE, text=True)
         self.came, self.all = threading.Condition(), []
         threading.Thread(target=self.read, daemon=True).start()
 

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::live::Live;
 use crate::prepare::Opening;
 use crate::spec::NodeSpec;
+use crate::watch::rules::Batch;
 
 /// One request, with the way back.
 pub(crate) enum Command {
@@ -50,6 +51,8 @@ pub(crate) enum Command {
         stubs: Vec<(String, String, Arc<dyn Stub>)>,
         reply: oneshot::Sender<Vec<String>>,
     },
+    /// Files of a container have changed.
+    Sync { node: NodeId, batch: Batch, what: String },
     /// Something worth a notice.
     Remark(Remark),
     /// An attached client lets go.

@@ -30,6 +30,7 @@ mod spec;
 mod specify;
 mod start;
 mod stubs;
+mod sync;
 pub mod verify;
 mod watch;
 mod wiring;

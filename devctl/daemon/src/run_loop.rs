@@ -21,7 +21,8 @@ use crate::outcome::Waiter;
 use crate::perform::Performer;
 use crate::records::{ContainerRecord, KNOWN_PROJECT, Records};
 use crate::snapshot;
-use crate::watch::{Watch, Watched};
+use crate::sync;
+use crate::watch::{Contained, Watch, Watched};
 use crate::wiring::Wiring;
 
 /// A daemon that has nothing to run and serves nobody ends itself after this time.
@@ -158,6 +159,7 @@ impl Loop {
                 }
             }
             Wake::Live { run, live } => {
+                sync::first(&self.performer.means, &live, run);
                 self.performer.on_live(run, *live);
                 self.note_processes();
             }
@@ -251,6 +253,17 @@ impl Loop {
                 }
                 self.turn();
                 let _gone = reply.send(self.wiring.answered_from_contracts());
+            }
+            Command::Sync { node, batch, what } => {
+                let run = self
+                    .state
+                    .node(&node)
+                    .and_then(|node| node.run.as_ref())
+                    .map(|run| run.number);
+                // One that is not there gets its files with its next start.
+                if let Some((run, live)) = run.and_then(|run| Some((run, self.performer.live(run)?))) {
+                    sync::sync(&self.performer.means, live, run, batch, what);
+                }
             }
             Command::Remark(remark) => self.remark(remark),
             Command::Attached => self.attached += 1,
@@ -378,8 +391,17 @@ impl Loop {
             (id, spec.and_then(|spec| spec.build.as_ref()))
         });
         let nodes = crate::watch::of_nodes(specs);
+        let containers = self.plan.nodes.iter().filter_map(|(id, node)| {
+            let spec = self.performer.spec(id, &node.hash)?;
+            (!spec.watch.is_empty()).then(|| Contained {
+                node: id.clone(),
+                rules: spec.watch.clone(),
+                build: spec.image_build().cloned().map(Box::new),
+            })
+        });
         self.watch.set(Watched {
             nodes,
+            containers: containers.collect(),
             files: command.files,
             request: command.request,
         });

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use devctl_compose::model::WatchAction;
 use devctl_core::NodeId;
 use devctl_core::plan::ContentHash;
 use devctl_drivers::docker::build::Build;
@@ -38,6 +39,8 @@ pub(crate) struct NodeSpec {
     pub(crate) pre_stop: Vec<HookSpec>,
     /// How it is built.
     pub(crate) build: Option<BuildSpec>,
+    /// What a change of its files does to its container.
+    pub(crate) watch: Vec<WatchRule>,
     /// Never shown, never stored.
     pub(crate) secrets: Vec<String>,
     /// Names whose values are never shown, from `x-devctl.redact`.
@@ -217,7 +220,7 @@ pub(crate) struct Rewrite {
 }
 
 /// A `post_start` or `pre_stop` hook.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct HookSpec {
     pub(crate) command: Vec<String>,
     /// A directory of this host, for a process.
@@ -240,6 +243,20 @@ pub(crate) struct BuildSpec {
     pub(crate) artefact: Option<PathBuf>,
     /// Where its sources are. Empty: not known.
     pub(crate) sources: Vec<SourceTree>,
+}
+
+/// One rule of `develop.watch`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WatchRule {
+    /// Whose changes it is about.
+    pub(crate) tree: SourceTree,
+    pub(crate) action: WatchAction,
+    /// Where the files belong inside.
+    pub(crate) target: Option<String>,
+    /// What `sync+exec` runs.
+    pub(crate) exec: Option<HookSpec>,
+    /// All files are copied at the start as well.
+    pub(crate) initial: bool,
 }
 
 /// A directory (or file) of sources.

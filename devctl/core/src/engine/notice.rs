@@ -134,6 +134,18 @@ pub enum NoticeKind {
         /// From the start of the new run (or the stop of the old one, where that comes first) until the new one served.
         swap: Duration,
     },
+    /// Changed files were copied into the run.
+    Synced {
+        /// Which.
+        what: String,
+        /// How long it took.
+        took: Duration,
+    },
+    /// Changed files could not be copied, or what was to follow failed.
+    SyncFailed {
+        /// How.
+        failure: Failure,
+    },
     /// A new run failed; the old one still serves.
     ReplaceFailed {
         /// How.
@@ -169,6 +181,7 @@ impl NoticeKind {
             | Self::StartFailed { .. }
             | Self::Unhealthy { .. }
             | Self::Blocked { .. }
+            | Self::SyncFailed { .. }
             | Self::ReplaceFailed { .. } => Level::Error,
             Self::Exited { exit } if !exit.success() => Level::Error,
             Self::RestartScheduled { .. } | Self::Warning { .. } => Level::Warning,
@@ -200,6 +213,8 @@ impl NoticeKind {
             Self::Stopping { .. } => "stopping",
             Self::Stopped { .. } => "stopped",
             Self::Replaced { .. } => "replaced",
+            Self::Synced { .. } => "synced",
+            Self::SyncFailed { .. } => "sync-failed",
             Self::ReplaceFailed { .. } => "replace-failed",
             Self::Removed { .. } => "removed",
             Self::Blocked { .. } => "blocked",
@@ -211,7 +226,9 @@ impl NoticeKind {
     #[must_use]
     pub fn lines(&self) -> &[String] {
         match self {
-            Self::BuildFailed { failure, .. } | Self::StartFailed { failure } => &failure.output,
+            Self::BuildFailed { failure, .. } | Self::StartFailed { failure } | Self::SyncFailed { failure } => {
+                &failure.output
+            }
             _ => &[],
         }
     }
@@ -220,7 +237,9 @@ impl NoticeKind {
     #[must_use]
     pub fn help(&self) -> Option<&str> {
         match self {
-            Self::BuildFailed { failure, .. } | Self::StartFailed { failure } => failure.help.as_deref(),
+            Self::BuildFailed { failure, .. } | Self::StartFailed { failure } | Self::SyncFailed { failure } => {
+                failure.help.as_deref()
+            }
             Self::Warning { help, .. } => help.as_deref(),
             _ => None,
         }
@@ -279,6 +298,8 @@ impl fmt::Display for NoticeKind {
                 }
                 write!(out, "swap {})", Seconds(*swap))
             }
+            Self::Synced { what, took } => write!(out, "synced in {}: {what}", Seconds(*took)),
+            Self::SyncFailed { failure } => write!(out, "not synced: {}", failure.what),
             Self::ReplaceFailed { what } => write!(out, "the new run failed, the old one still serves: {what}"),
             Self::Removed { volumes: true } => write!(out, "removed with its data"),
             Self::Removed { volumes: false } => write!(out, "removed"),

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use devctl_compose::model::{Hook, Mount, MountKind, Port, Project, Publish, Service};
+use devctl_compose::model::{Hook, Mount, MountKind, Port, Project, Publish, Service, Watch};
 use devctl_core::NodeId;
 use devctl_core::plan::{ContentHash, Swap};
 use devctl_drivers::dirs::Dirs;
@@ -32,7 +32,7 @@ pub(crate) use runtime::{Asked, Choice, Docker, Machine, choose};
 pub(crate) use secret::is_secret;
 pub(crate) use server::has_data;
 
-use crate::spec::{BuildSpec, HookSpec, NodeSpec, Published, SourceTree, What};
+use crate::spec::{BuildSpec, HookSpec, NodeSpec, Published, SourceTree, WatchRule, What};
 use crate::start;
 
 /// What all specs of a project are made from.
@@ -126,6 +126,10 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
             .filter_map(|hook| self::hook(hook, ground.project))
             .collect(),
         build: build(ground, service, &what),
+        watch: match &what {
+            What::Container(_) => watch(ground.project, service),
+            _ => Vec::new(),
+        },
         notes,
         what,
     }
@@ -246,6 +250,28 @@ fn hook(hook: &Hook, project: &Project) -> Option<HookSpec> {
     })
 }
 
+/// What `develop.watch` says.
+fn watch(project: &Project, service: &Service) -> Vec<WatchRule> {
+    let rules = service.develop.iter().flat_map(|develop| &develop.watch);
+    rules
+        .map(|rule| WatchRule {
+            tree: source_tree(project, rule),
+            action: rule.action,
+            target: rule.target.clone(),
+            exec: hook(&rule.exec, project),
+            initial: rule.initial_sync,
+        })
+        .collect()
+}
+
+fn source_tree(project: &Project, rule: &Watch) -> SourceTree {
+    SourceTree {
+        path: normal(&project.working_dir.join(&rule.path)),
+        include: rule.include.clone(),
+        ignore: rule.ignore.clone(),
+    }
+}
+
 fn build(ground: &Ground<'_>, service: &Service, what: &What) -> Option<BuildSpec> {
     let native = service.x_devctl.native.as_ref()?;
     let What::Process(plan) = what else { return None };
@@ -254,13 +280,7 @@ fn build(ground: &Ground<'_>, service: &Service, what: &What) -> Option<BuildSpe
     let program = plan.command.first()?;
     let artefact = program.contains('/').then(|| normal(&dir.join(program)));
     let watch = service.develop.iter().flat_map(|develop| &develop.watch);
-    let sources = watch
-        .map(|watch| SourceTree {
-            path: normal(&ground.project.working_dir.join(&watch.path)),
-            include: watch.include.clone(),
-            ignore: watch.ignore.clone(),
-        })
-        .collect();
+    let sources = watch.map(|rule| source_tree(ground.project, rule)).collect();
     Some(BuildSpec {
         command,
         dir,

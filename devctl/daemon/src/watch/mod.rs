@@ -5,6 +5,7 @@
 //! touched, not by the event; so lost events cost a look at everything, and where none come, looking is all there is.
 
 mod loops;
+pub(crate) mod rules;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use devctl_core::NodeId;
 use devctl_core::engine::Event;
+use devctl_drivers::docker::build::Build;
 use devctl_wire::v1;
 use tokio::sync::{Mutex, mpsc};
 
@@ -23,8 +25,9 @@ use crate::command::{Command, Remark, Wait};
 use crate::prepare::Preparer;
 use crate::run_loop::Wake;
 use crate::sources::{self, Listing};
-use crate::spec::{BuildSpec, SourceTree};
+use crate::spec::{BuildSpec, SourceTree, WatchRule};
 use loops::Loops;
+use rules::Batch;
 use system::{Heard, System, Unheard};
 
 /// Editors write, rename and touch in bursts; a burst is one change.
@@ -41,10 +44,21 @@ const POLL: Duration = Duration::from_millis(500);
 pub(crate) struct Watched {
     /// Nodes that are built, and from what.
     pub(crate) nodes: Vec<(NodeId, BuildSpec)>,
+    /// Containers whose files are copied, or whose image is built again.
+    pub(crate) containers: Vec<Contained>,
     /// The Compose files and whatever else was read for the project.
     pub(crate) files: Vec<PathBuf>,
     /// What was asked for: asked again when a file changes.
     pub(crate) request: v1::UpRequest,
+}
+
+/// A container, and what a change of its files does to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Contained {
+    pub(crate) node: NodeId,
+    pub(crate) rules: Vec<WatchRule>,
+    /// How its image is built.
+    pub(crate) build: Option<Box<Build>>,
 }
 
 /// What a node is doing, as far as it tells its own output from a person's work.
@@ -119,6 +133,14 @@ enum Found {
     Files(Box<v1::UpRequest>),
     /// A node's sources are others now.
     Sources { node: NodeId, source: String, what: String },
+    /// An image's sources are others now.
+    Image {
+        node: NodeId,
+        build: Box<Build>,
+        what: String,
+    },
+    /// A container's files are others now.
+    Batch { node: NodeId, batch: Batch, what: String },
     /// To be said.
     Said(Remark),
 }
@@ -127,6 +149,24 @@ async fn tell(found: Found, wake: &mpsc::UnboundedSender<Wake>, preparer: &Arc<M
     let wake_up = match found {
         Found::Files(request) => Wake::Command(replan(*request, preparer).await),
         Found::Sources { node, source, what } => Wake::Event(Event::Changed { node, source, what }),
+        Found::Image { node, build, what } => {
+            let stamp = tokio::task::spawn_blocking(move || build.stamp()).await;
+            match stamp {
+                Ok(Ok(Some(source))) => Wake::Event(Event::Changed { node, source, what }),
+                // What stands in the way is told by the build itself.
+                Ok(Err(_)) => Wake::Event(Event::Changed {
+                    node,
+                    source: String::new(),
+                    what,
+                }),
+                Ok(Ok(None)) | Err(_) => return,
+            }
+        }
+        Found::Batch { node, batch, what } => Wake::Command(Command::Sync {
+            node,
+            batch,
+            what: format!("{what} changed"),
+        }),
         Found::Said(remark) => Wake::Command(Command::Remark(remark)),
     };
     let _ended = wake.send(wake_up);
@@ -249,7 +289,9 @@ impl Watching {
     }
 
     fn sources(&self) -> impl Iterator<Item = &SourceTree> {
-        self.watched.nodes.iter().flat_map(|(_, build)| &build.sources)
+        let built = self.watched.nodes.iter().flat_map(|(_, build)| &build.sources);
+        let rules = self.watched.containers.iter().flat_map(|container| &container.rules);
+        built.chain(rules.map(|rule| &rule.tree))
     }
 
     fn arm(&self, system: &mut System) -> BTreeSet<PathBuf> {
@@ -289,6 +331,9 @@ impl Watching {
         for (node, build) in std::mem::take(&mut self.watched.nodes) {
             self.look_at(&node, &build, &changed, now);
             self.watched.nodes.push((node, build));
+        }
+        for container in &self.watched.containers {
+            self.look_inside(container, &changed);
         }
         let files = self.files.iter_mut();
         let differ = files
@@ -337,12 +382,13 @@ impl Watching {
         let judged = self.loops.judge(node, of_node, (doing.began, now), |changed| {
             loops::written_by(&doing.processes, changed)
         });
+        let trees: Vec<&SourceTree> = build.sources.iter().collect();
         for path in &judged.named {
             let remark = Remark {
                 node: Some(node.clone()),
                 text: format!(
                     "it writes `{}` itself: that is no change of its sources",
-                    inside(path, build).display()
+                    inside(path, &trees).display()
                 ),
                 help: Some("leave it out: `ignore` of its `develop.watch`, or `.gitignore`".to_owned()),
             };
@@ -355,9 +401,33 @@ impl Watching {
             let _ended = self.found.send(Found::Sources {
                 node: node.clone(),
                 source,
-                what: describe(&judged.real, build),
+                what: describe(&judged.real, &trees),
             });
         }
+    }
+
+    /// What the changes mean to a container.
+    fn look_inside(&self, container: &Contained, changed: &HashMap<SourceTree, BTreeSet<PathBuf>>) {
+        let of_tree = |tree: &SourceTree| changed.get(tree).cloned().unwrap_or_default();
+        let batch = rules::batch(&container.rules, of_tree, |path| path.symlink_metadata().is_ok());
+        if batch.is_empty() {
+            return;
+        }
+        let trees: Vec<&SourceTree> = container.rules.iter().map(|rule| &rule.tree).collect();
+        let paths: BTreeSet<PathBuf> = trees.iter().flat_map(|tree| of_tree(tree)).collect();
+        let what = describe(&paths, &trees);
+        let node = container.node.clone();
+        let found = match (&container.build, batch.rebuild) {
+            (Some(build), true) => Found::Image {
+                node,
+                build: build.clone(),
+                what,
+            },
+            // There is nothing to build: checked when the files were read.
+            (None, true) => return,
+            (_, false) => Found::Batch { node, batch, what },
+        };
+        let _ended = self.found.send(found);
     }
 
     /// Gathers a burst. None: everything.
@@ -421,18 +491,18 @@ fn git_lock(path: &Path) -> Option<PathBuf> {
 }
 
 /// A path as people name it: below its tree.
-fn inside<'a>(path: &'a Path, build: &BuildSpec) -> &'a Path {
-    let below = build.sources.iter().find_map(|tree| path.strip_prefix(&tree.path).ok());
+fn inside<'a>(path: &'a Path, trees: &[&SourceTree]) -> &'a Path {
+    let below = trees.iter().find_map(|tree| path.strip_prefix(&tree.path).ok());
     below
         .filter(|below| !below.as_os_str().is_empty())
         .or_else(|| path.file_name().map(Path::new))
         .unwrap_or(path)
 }
 
-fn describe(changed: &BTreeSet<PathBuf>, build: &BuildSpec) -> String {
+fn describe(changed: &BTreeSet<PathBuf>, trees: &[&SourceTree]) -> String {
     let mut paths = changed.iter();
     match (paths.next(), paths.next()) {
-        (Some(one), None) => inside(one, build).display().to_string(),
+        (Some(one), None) => inside(one, trees).display().to_string(),
         _ => format!("{} files", changed.len()),
     }
 }

@@ -49,6 +49,7 @@ impl Bench {
         };
         let watched = Watched {
             nodes: vec![("api".into(), build)],
+            containers: Vec::new(),
             files: vec![self.path("compose.yaml")],
             request: v1::UpRequest::default(),
         };
@@ -107,6 +108,8 @@ impl Bench {
             Found::Files(_) => "files".to_owned(),
             Found::Sources { node, what, .. } => format!("{node}: {what}"),
             Found::Said(remark) => format!("said: {}", remark.text),
+            Found::Batch { node, batch, what } => format!("{node}: {what}: {:?} {:?}", batch.copy, batch.delete),
+            Found::Image { node, what, .. } => format!("{node}: image: {what}"),
         }
     }
 

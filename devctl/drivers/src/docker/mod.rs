@@ -33,6 +33,7 @@ mod network;
 mod pieces;
 pub mod pull;
 mod seen;
+mod sync;
 pub mod top;
 pub mod usage;
 mod volume;

@@ -118,6 +118,35 @@ fn an_overtaken_build_is_cancelled() {
 }
 
 #[test]
+fn synced_files_are_told_and_may_ask_for_a_restart() {
+    let mut story = Story::new();
+    story.up(&[node("web")]);
+    story.started("web");
+    story.told();
+    let synced = |restart, outcome| Event::Synced {
+        node: "web".into(),
+        run: 1,
+        what: "index.html changed".to_owned(),
+        outcome,
+        took: Duration::from_millis(20),
+        restart,
+    };
+    story.step("synced", synced(false, Ok(())));
+    story.step("not synced", synced(true, Err(Failure::new("no room"))));
+    story.step("synced", synced(true, Ok(())));
+    insta::assert_snapshot!(story.told(), @r"
+     0.00 synced
+      | web synced in 20 ms: index.html changed
+     0.00 not synced
+      | web not synced: no room
+     0.00 synced
+      | web synced in 20 ms: index.html changed
+      stop web #1 within 10 s
+      | web stopping: index.html changed
+    ");
+}
+
+#[test]
 fn a_save_builds_and_swaps_and_says_what_was_changed() {
     let mut story = Story::new();
     story.up(&[node("api").built().tested().overlapping()]);

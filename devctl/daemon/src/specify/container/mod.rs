@@ -11,7 +11,7 @@ mod networks;
 mod resources;
 mod unhonoured;
 
-use devctl_compose::model::{Project, PullPolicy as Written, Service};
+use devctl_compose::model::{Project, PullPolicy as Written, Service, WatchAction};
 use devctl_core::NodeId;
 use devctl_core::plan::{ContentHash, HealthTest};
 use devctl_drivers::docker::pull::PullPolicy;
@@ -133,7 +133,13 @@ pub fn pull_policy(service: &Service) -> PullPolicy {
 /// Whether its image is built before it starts: asked for, or there is none.
 pub(crate) fn builds(project: &Project, service: &Service, docker: &Docker, asked: bool) -> bool {
     let there = docker.images.contains_key(&image(project, service));
-    service.build.is_some() && (asked || !there || service.pull_policy() == Written::Build)
+    // One that is built again on a save is built from what is there now, or the first save would bring other changes as well.
+    let rebuilt = service
+        .develop
+        .iter()
+        .flat_map(|develop| &develop.watch)
+        .any(|rule| rule.action == WatchAction::Rebuild);
+    service.build.is_some() && (asked || !there || rebuilt || service.pull_policy() == Written::Build)
 }
 
 /// How its health is tested: by the file, by its image, or not at all.
