@@ -159,8 +159,10 @@ def listening(command, since):
 
 
 def devctl():
-    command = [DEVCTL, "-f", FILE, "-p", "phoenix-reload"]
-    subprocess.run([*command, "up", "-d", "--wait", "--quiet"], check=True)
+    command = [DEVCTL, "-f", FILE, "-p", "phoenix-reload", "--runtime", "native"]
+    up = subprocess.run([*command, "up", "-d", "--wait"], capture_output=True, text=True)
+    if up.returncode != 0:
+        sys.exit(f"bench-reload: `devctl up` failed:\n{up.stdout}{up.stderr}")
     port = lambda service: subprocess.run([*command, "port", service, "8080"], capture_output=True, text=True, check=True).stdout.strip()
     load = notices = None
     try:
