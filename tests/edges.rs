@@ -105,6 +105,11 @@ fn limits_and_protocols_of_the_file_reach_the_edge() {
     let address = listens.as_str().expect("an address").to_owned();
     project.ok(&["fault", "add", "api->billing", "--error", "418"]);
     assert!(get(&address, "/").starts_with("HTTP/1.1 418"));
+    let faulted = edge(&project, "api", "billing")["target"].to_string();
+    assert!(
+        faulted.contains("real ") && faulted.contains("faulted: error"),
+        "{faulted}"
+    );
     project.ok(&["fault", "rm"]);
     // Held while the service restarts, but no longer than the file says.
     project.write(

@@ -28,7 +28,10 @@ services:
 "#
     );
     let project = Project::new(&compose);
-    project.write("src/app", "#!/bin/sh\nGENERATION=$(cat out/word) exec python3 $SERVICE\n");
+    project.write(
+        "src/app",
+        "#!/bin/sh\nGENERATION=$(cat out/word) exec python3 $SERVICE\n",
+    );
     make_executable(&project, "src/app");
     project.write("src/word", "one");
     project.write("out/.keep", "");
@@ -43,7 +46,10 @@ fn make_executable(project: &Project, name: &str) {
 
 /// The build's product differs with each word, so that it counts as another one.
 fn save(project: &Project, word: &str) {
-    project.write("src/app", &format!("#!/bin/sh\n# {word}\nGENERATION=$(cat out/word) exec python3 $SERVICE\n"));
+    project.write(
+        "src/app",
+        &format!("#!/bin/sh\n# {word}\nGENERATION=$(cat out/word) exec python3 $SERVICE\n"),
+    );
     make_executable(project, "src/app");
     project.write("src/word", word);
 }
@@ -87,7 +93,9 @@ fn a_save_is_built_and_swapped_in_with_nobody_refused_and_told_in_one_line() {
     assert!(bad.is_empty(), "{bad:?}");
     let line = wait_for("the line of the reload", LONG, || {
         let told = notices(&project);
-        told.lines().rfind(|line| line.contains("reloaded in")).map(str::to_owned)
+        told.lines()
+            .rfind(|line| line.contains("reloaded in"))
+            .map(str::to_owned)
     });
     for part in ["api", "changed", "build ", "swap ", "no request held"] {
         assert!(line.contains(part), "no `{part}` in {line}");
@@ -142,7 +150,11 @@ fn what_the_service_writes_itself_is_named_and_reloads_nothing() {
 fn where_two_runs_must_not_meet_callers_wait() {
     let port = free_port();
     let at = format!("127.0.0.1:{port}");
-    let project = project(port, "{action: rebuild, path: ./src}", "    container_name: only-one-reload-test");
+    let project = project(
+        port,
+        "{action: rebuild, path: ./src}",
+        "    container_name: only-one-reload-test",
+    );
     project.ok(&["up", "-d", "--wait"]);
     save(&project, "two");
     // Asked again and again: some of it falls between the two runs, and none of it is refused.
@@ -169,6 +181,8 @@ fn a_changed_compose_file_is_planned_anew_and_a_broken_one_changes_nothing() {
     serves(&at, "one");
     project.write("compose.yaml", &compose.replace("{NAME: api}", "{NAME: renamed}"));
     wait_for("the new name", LONG, || {
-        get(&at, "/").filter(|(_, body)| body.starts_with("renamed ")).map(|_| ())
+        get(&at, "/")
+            .filter(|(_, body)| body.starts_with("renamed "))
+            .map(|_| ())
     });
 }

@@ -186,6 +186,16 @@ impl Wire {
 
     /// Where it leads, in words.
     pub(crate) fn target(&self) -> String {
+        let mut target = self.lead();
+        let faults = self.edge.as_ref().map(Edge::faults).unwrap_or_default();
+        if !faults.is_empty() {
+            let names: Vec<String> = faults.into_iter().map(|fault| fault.name).collect();
+            target.push_str(&format!(", faulted: {}", names.join(", ")));
+        }
+        target
+    }
+
+    fn lead(&self) -> String {
         match &self.lead {
             Lead::Real(addresses) => {
                 let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
