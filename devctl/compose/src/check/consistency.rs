@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::graph;
-use crate::extension;
 use crate::model::*;
 use crate::problem::{Problem, Problems, did_you_mean};
 use crate::tree::{Node, Span};
@@ -31,17 +30,6 @@ pub(crate) fn check(project: &mut Project, tree: &Node, problems: &mut Problems)
                 &[],
                 format!("`{name}` is a service and a job; a name can be only one of them"),
             );
-        }
-    }
-    for name in project.x_devctl.edges.providers.keys() {
-        if project.service(name).is_none() {
-            cx.path = vec![extension::KEY.to_owned(), "edges".to_owned()];
-            let message = format!(
-                "`{}.edges` refers to the service `{name}`, which is not defined",
-                extension::KEY
-            );
-            let help = did_you_mean(name, project.services.keys().map(String::as_str));
-            cx.report(&[name], Problem::error(message).maybe_help(help));
         }
     }
     for (name, secret) in &project.secrets {
