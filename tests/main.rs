@@ -10,3 +10,4 @@ mod servers;
 mod support;
 mod up;
 mod verbs;
+mod verify;

@@ -158,6 +158,17 @@ pub(crate) fn stamp_of<'a>(build: &BuildSpec, listings: impl Iterator<Item = &'a
     Some(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Every file of a tree, in the order of their paths.
+pub(crate) fn files(tree: &SourceTree) -> Vec<std::path::PathBuf> {
+    let is_file = |entry: &ignore::DirEntry| entry.file_type().is_some_and(|kind| kind.is_file());
+    walk(tree, &tree.path)
+        .build()
+        .flatten()
+        .filter(is_file)
+        .map(ignore::DirEntry::into_path)
+        .collect()
+}
+
 /// The part of the tree below `from`, without what git ignores, what the file's `ignore` names, and what only `include` would let in.
 fn walk(tree: &SourceTree, from: &Path) -> WalkBuilder {
     let mut overrides = OverrideBuilder::new(&tree.path);

@@ -21,6 +21,8 @@ pub enum Part {
     Time,
     /// Where a message was published: exchange and routing key.
     Address,
+    /// What a consumer did with a message: acknowledged, refused, published again.
+    Settlement,
     /// A query parameter.
     Query,
     /// A header.
@@ -154,7 +156,7 @@ pub(crate) fn explain(differences: &mut [Difference], rules: &MatchingRules) {
                 difference.rule = Some("must have this content type".to_owned());
                 continue;
             }
-            Part::Method | Part::Time | Part::Address => continue,
+            Part::Method | Part::Time | Part::Settlement | Part::Address => continue,
         };
         let path = match difference.part {
             Part::Query | Part::Header | Part::Metadata => DocPath::root().join(difference.path.as_str()).to_string(),

@@ -136,7 +136,6 @@ impl Brokers {
     }
 
     /// How virtual hosts are made at a broker.
-    #[expect(dead_code, reason = "the messages of a provider are what it is for")]
     pub(super) fn hosts(&self, name: &str) -> Option<&Arc<VirtualHosts>> {
         self.running.get(name).map(|running| &running.hosts)
     }
@@ -152,7 +151,6 @@ impl Ways {
         &self.ports
     }
 
-    #[expect(dead_code, reason = "the messages of a provider are what it is for")]
     /// The first broker and the provider's own virtual host there; waits until the provider has opened it.
     pub(super) async fn opened(&self) -> Option<(String, String)> {
         let (name, relay) = self.relays.first_key_value()?;
@@ -184,15 +182,6 @@ impl VirtualHosts {
         Ok(())
     }
 
-    #[expect(dead_code, reason = "the messages of a provider are what it is for")]
-    /// Removes a virtual host with everything in it.
-    pub(super) async fn remove(&self, own: &str) -> Result<(), HostError> {
-        self.call(Method::DELETE, &format!("vhosts/{}", encoded(own)), None)
-            .await
-            .map(drop)
-    }
-
-    #[expect(dead_code, reason = "the messages of a provider are what it is for")]
     /// What the plugin says of something of a virtual host, such as its `queues`.
     pub(super) async fn list(&self, what: &str, own: &str) -> Result<Vec<Value>, HostError> {
         let listed = self
@@ -224,7 +213,7 @@ impl VirtualHosts {
 }
 
 /// A name as one segment of a path.
-fn encoded(name: &str) -> String {
+pub(super) fn encoded(name: &str) -> String {
     name.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),

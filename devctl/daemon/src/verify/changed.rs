@@ -8,7 +8,7 @@ use devctl_compose::model::{Project, Service};
 use devctl_pact::index::Origin;
 
 use super::VerifyError;
-use super::work::{Found, Place, Work};
+use super::work::{Found, Place, Promise, Work};
 use crate::specify::normal;
 
 /// Leaves out promises whose pact, provider and neighbours' pacts are what they were at `revision`.
@@ -38,10 +38,11 @@ pub(super) async fn retain(project: &Project, revision: &str, found: &mut Found)
     };
     let touched: Vec<bool> = found.works.iter().map(touched).collect();
     for (work, touched) in found.works.iter_mut().zip(touched) {
-        work.promises
-            .retain(|(contract, _)| touched || is_changed(&contract.origin));
+        let keep = |(contract, _): &Promise| touched || is_changed(&contract.origin);
+        work.promises.retain(keep);
+        work.receives.retain(keep);
     }
-    found.works.retain(|work| !work.promises.is_empty());
+    found.works.retain(|work| work.len() > 0);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod cells;
 mod changed;
 mod doers;
 mod graph;
+mod messages;
 mod place;
 mod ready;
 mod reduce;

@@ -16,9 +16,11 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::broker::Brokers;
+use super::cells::{self, Known};
+use super::messages::RECEIVED;
 use super::place::Place;
 use super::work::{self, Work};
-use super::{Teller, Told, Verified, VerifyArgs, VerifyError, cells, changed, reduce, slot};
+use super::{Teller, Told, Verified, VerifyArgs, VerifyError, changed, reduce, slot};
 use crate::prepare;
 use crate::specify::{self, Asked, Choice, Machine};
 
@@ -28,6 +30,8 @@ pub(super) struct Session {
     pub(super) project: Project,
     /// The caller, who wants the machine's own servers where it has them: they boot faster than containers.
     pub(super) source: v1::Source,
+    /// The versions of the servers that this machine has.
+    pub(super) machine: String,
     pub(super) index: Index,
     pub(super) tell: Teller,
     /// Ends everything: from outside, or after the first broken promise.
@@ -59,7 +63,7 @@ pub async fn verify(args: VerifyArgs, tell: Teller) -> Result<Verified, VerifyEr
     }
     tell(Told::Found {
         providers: found.works.len(),
-        promises: found.works.iter().map(|work| work.promises.len()).sum(),
+        promises: found.works.iter().map(Work::len).sum(),
     });
     let mut verified = Verified {
         problems: found.problems,
@@ -73,8 +77,10 @@ pub async fn verify(args: VerifyArgs, tell: Teller) -> Result<Verified, VerifyEr
         what: error.to_string(),
         help: error.help().unwrap_or_default(),
     })?;
+    let (source, machine) = with_own_servers(&args.source, &project).await;
     let session = Session {
-        source: with_own_servers(&args.source, &project).await,
+        source,
+        machine,
         place: Place::take(&args.dirs, "verify")?,
         stop: args.stop.child_token(),
         args,
@@ -84,7 +90,7 @@ pub async fn verify(args: VerifyArgs, tell: Teller) -> Result<Verified, VerifyEr
         brokers: OnceCell::new(),
         started: AtomicUsize::new(0),
     };
-    let wanted: usize = found.works.iter().map(|work| work.promises.len()).sum();
+    let wanted: usize = found.works.iter().map(Work::len).sum();
     let outcomes = session.run(found.works).await;
     if let Some(Ok(brokers)) = session.brokers.into_inner() {
         brokers.end().await;
@@ -99,11 +105,16 @@ pub async fn verify(args: VerifyArgs, tell: Teller) -> Result<Verified, VerifyEr
 impl Session {
     async fn run(&self, works: Vec<Work>) -> Vec<Outcome> {
         let jobs = self.args.jobs.unwrap_or_else(jobs);
-        let outcomes = futures::stream::iter(works.iter().map(|work| self.one(work)))
-            .buffered(jobs.max(1))
-            .collect::<Vec<_>>()
+        let each = works
+            .iter()
+            .enumerate()
+            .map(async |(at, work)| (at, self.one(work).await));
+        let mut outcomes: Vec<(usize, Vec<Outcome>)> = futures::stream::iter(each)
+            .buffer_unordered(jobs.max(1))
+            .collect()
             .await;
-        outcomes.into_iter().flatten().collect()
+        outcomes.sort_by_key(|(at, _)| *at);
+        outcomes.into_iter().flat_map(|(_, outcomes)| outcomes).collect()
     }
 
     async fn one(&self, work: &Work) -> Vec<Outcome> {
@@ -114,22 +125,37 @@ impl Session {
                 if self.stop.is_cancelled() {
                     return Vec::new();
                 }
-                // The broker takes longest: it boots while the provider is built.
-                let (built, ()) = tokio::join!(cells::build(self, work, service), self.boot(service));
-                match built {
-                    Ok(()) => slot::verify(self, work, service).await,
-                    Err(outcomes) => outcomes,
+                let original = work;
+                let built = cells::build(self, work, service).await;
+                if let Err(outcomes) = built {
+                    return outcomes;
                 }
+                let mut work = work.clone();
+                let known = match self.args.no_cache {
+                    true => None,
+                    false => Known::of(self, &work, service).await,
+                };
+                let mut outcomes = known.as_ref().map(|known| known.take(&mut work)).unwrap_or_default();
+                for outcome in &outcomes {
+                    self.heard(outcome);
+                }
+                if work.len() > 0 {
+                    let new = slot::verify(self, &work, service).await;
+                    if let Some(known) = &known {
+                        known.keep(&work, &new);
+                    }
+                    outcomes.extend(new);
+                }
+                work::in_order(&mut outcomes, original);
+                outcomes
             }
         }
     }
 
-    async fn boot(&self, service: &str) {
-        let has_contracts = |_: &str| false;
-        let needs = reduce::needs(&self.project, service, &has_contracts);
-        if !needs.brokers.is_empty() {
-            let _told_by_who_needs_it = self.brokers().await;
-        }
+    /// Whether some pact names the service as a provider.
+    pub(super) fn has_contracts(&self, service: &str) -> bool {
+        let provider = prepare::pacticipant(&self.project, service, true);
+        self.index.of_provider(&provider).next().is_some()
     }
 
     /// The brokers, booted by whoever needs them first.
@@ -181,14 +207,14 @@ impl Session {
 }
 
 /// The caller's words, with the machine's own PostgreSQL and RabbitMQ for every service that they can stand in for.
-async fn with_own_servers(source: &v1::Source, project: &Project) -> v1::Source {
+async fn with_own_servers(source: &v1::Source, project: &Project) -> (v1::Source, String) {
     let mut source = source.clone();
     if source.runtime() == v1::Runtime::Docker {
-        return source;
+        return (source, String::new());
     }
     let path = source.environment.get("PATH").cloned().unwrap_or_default();
     let Ok(machine) = tokio::task::spawn_blocking(move || Machine::look(&path)).await else {
-        return source;
+        return (source, String::new());
     };
     let asked = Asked {
         runtime: v1::Runtime::Native,
@@ -202,7 +228,7 @@ async fn with_own_servers(source: &v1::Source, project: &Project) -> v1::Source 
             source.runtimes.entry(service.name.clone()).or_insert(native);
         }
     }
-    source
+    (source, format!("{machine:?}"))
 }
 
 /// As many as there are cores: a provider that is replayed keeps about one of them busy.
@@ -218,13 +244,20 @@ fn planned(works: &[Work]) -> Vec<String> {
             work::Place::Url(url) => format!("at {url}"),
             work::Place::NotHere { what, .. } => format!("not verifiable here: {what}"),
         };
-        lines.push(format!("{}: {} promises, {place}", work.provider, work.promises.len()));
+        lines.push(format!("{}: {} promises, {place}", work.provider, work.len()));
         for (contract, interaction) in &work.promises {
             lines.push(format!(
                 "  {}  {}: {}",
                 interaction.id,
                 contract.consumer,
                 interaction.title()
+            ));
+        }
+        for (contract, interaction) in &work.receives {
+            let (id, provider) = (&interaction.id, &contract.provider);
+            lines.push(format!(
+                "  {id}{RECEIVED}  takes from {provider}: {}",
+                interaction.description
             ));
         }
     }

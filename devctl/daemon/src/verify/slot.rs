@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 use devctl_compose::model::Ready as Written;
 use devctl_core::NodeId;
 use devctl_drivers::log::{LogStore, Query, Stream};
+use devctl_pact::index::{Contract, Interaction, Kind};
 use devctl_pact::states::file::Declared;
 use devctl_pact::states::http::HttpCaller;
 use devctl_pact::states::postgres::Postgres;
 use devctl_pact::states::steps::Doers;
 use devctl_pact::states::{self, Executor};
 use devctl_pact::stub::Stub;
-use devctl_pact::verify::{HttpVerifier, NoStates, Outcome, ProviderStates, Verdict, Why, reference};
+use devctl_pact::verify::{
+    GrpcTarget, GrpcVerifier, HttpVerifier, NoStates, Outcome, ProviderStates, Verdict, Why, reference,
+};
 use devctl_wire::v1;
 use jiff::Timestamp;
 use url::Url;
@@ -22,6 +25,7 @@ use super::Told;
 use super::broker::Ways;
 use super::doers::{Neighbours, database_name, database_url};
 use super::graph::{Graph, Stubs};
+use super::messages::{self, Bus, Producer, Receiver};
 use super::ready::{failed, not_ready};
 use super::reduce::{self, Needs};
 use super::session::Session;
@@ -33,6 +37,8 @@ use crate::prepare::pacticipant;
 const READY_LIMIT: Duration = Duration::from_secs(300);
 /// Lines of the provider's log that are told with a broken promise.
 const LINES: usize = 20;
+/// A service that needs a broker opens its connection before it is ready, or soon after.
+const BROKER_LIMIT: Duration = Duration::from_secs(10);
 /// What a provider prints about a request is there by then.
 const LOG_DELAY: Duration = Duration::from_millis(60);
 
@@ -42,11 +48,7 @@ pub(super) async fn verify(session: &Session, work: &Work, service: &str) -> Vec
         provider: work.provider.clone(),
     });
     let began = Instant::now();
-    let has_contracts = |name: &str| {
-        let provider = pacticipant(&session.project, name, true);
-        session.index.of_provider(&provider).next().is_some()
-    };
-    let needs = reduce::needs(&session.project, service, &has_contracts);
+    let needs = reduce::needs(&session.project, service, &|name| session.has_contracts(name));
     let ways = match ways(session, &needs, service).await {
         Ok(ways) => ways,
         Err(failure) => return unready(work, service, &failure),
@@ -127,6 +129,18 @@ fn unready_because(work: &Work, what: &str) -> Vec<Outcome> {
     unready(work, "", &failure)
 }
 
+/// A provider that is ready, with everything that its promises are replayed with.
+struct Provider {
+    states: Arc<dyn ProviderStates>,
+    declared: Declared,
+    doers: Doers,
+    bus: Option<Arc<Bus>>,
+    base: Option<Url>,
+    http: Option<HttpVerifier>,
+    grpc: Option<GrpcVerifier>,
+    grpc_address: Option<String>,
+}
+
 struct Slot<'a> {
     session: &'a Session,
     work: &'a Work,
@@ -153,16 +167,71 @@ impl Slot<'_> {
         (self.session.tell)(Told::Ready {
             provider: self.work.provider.clone(),
             took: began.elapsed(),
-            promises: self.work.promises.len(),
+            promises: self.work.len(),
         });
-        let Some(base) = self.http(&live) else {
-            return unready_because(self.work, "it has no port that promises could be replayed at");
-        };
-        let states = match self.states(&base, neighbours).await {
-            Ok(states) => states,
+        let provider = match self.provider(&live, neighbours).await {
+            Ok(provider) => provider,
             Err(what) => return unready_because(self.work, &what),
         };
-        self.replay(&live, base, states).await
+        self.replay(&live, &provider).await
+    }
+
+    /// Everything that promises are replayed with. An error is why nothing can be.
+    async fn provider(&self, live: &Live, neighbours: Neighbours) -> Result<Provider, String> {
+        let base = self.http(live);
+        let declared = self.declared()?;
+        let mut doers = Doers {
+            stubs: Some(Arc::new(neighbours)),
+            ..Doers::default()
+        };
+        let http = base.clone().and_then(|base| HttpCaller::new(base).ok());
+        doers.http = http.map(|http| Arc::new(http) as _);
+        if let Some(server) = self.needs.databases.first() {
+            doers.sql = Some(Arc::new(self.database(server).await?));
+        }
+        let bus = match self.ways {
+            Some(ways) => self.bus(ways).await?.map(Arc::new),
+            None => None,
+        };
+        doers.amqp = bus.clone().map(|bus| bus as _);
+        let http = match &base {
+            Some(base) => {
+                let target = self.session.target(base.clone());
+                Some(HttpVerifier::new(target).map_err(|error| crate::start::told(&error))?)
+            }
+            None => None,
+        };
+        let grpc = self.grpc(live);
+        Ok(Provider {
+            states: Arc::new(Executor::new(declared.clone(), doers.clone())),
+            declared,
+            doers,
+            bus,
+            base,
+            http,
+            grpc: grpc.as_ref().map(|address| {
+                GrpcVerifier::new(GrpcTarget {
+                    answer_within: self.session.args.answer_within,
+                    ..GrpcTarget::new(address)
+                })
+            }),
+            grpc_address: grpc,
+        })
+    }
+
+    /// A connection to the provider's own virtual host, where messages are verified or states publish some.
+    async fn bus(&self, ways: &Ways) -> Result<Option<Bus>, String> {
+        let opened = tokio::time::timeout(BROKER_LIMIT, ways.opened()).await;
+        let Ok(Some((broker, vhost))) = opened else {
+            // A service that needs no broker so far: whoever asks for a message will be told.
+            return Ok(None);
+        };
+        let brokers = self.session.brokers().await.map_err(|failure| failure.what)?;
+        let Some(hosts) = brokers.hosts(&broker) else {
+            return Ok(None);
+        };
+        let bus = Bus::connect(hosts.clone(), &vhost).await;
+        bus.map(Some).map_err(|error| format!("failed to {error}"))
     }
 
     /// Stand-ins for the neighbours, each answering from its contract with this provider.
@@ -211,19 +280,22 @@ impl Slot<'_> {
         Url::parse(&format!("http://{at}")).ok()
     }
 
-    /// What sets the provider's states. An error is why nothing can be replayed.
-    async fn states(&self, base: &Url, neighbours: Neighbours) -> Result<Arc<dyn ProviderStates>, String> {
-        let declared = self.declared()?;
-        let mut doers = Doers {
-            stubs: Some(Arc::new(neighbours)),
-            ..Doers::default()
+    /// Where gRPC is spoken: the port whose variable says so, else the only other one, else the only one.
+    fn grpc(&self, live: &Live) -> Option<String> {
+        let service = self.session.project.services.get(self.service)?;
+        let named = service.x_devctl.native.iter().flat_map(|native| &native.ports);
+        let named = named
+            .filter(|(_, variable)| variable.to_uppercase().contains("GRPC"))
+            .map(|(port, _)| *port)
+            .next();
+        let http = self.http(live)?;
+        let other = || {
+            let others = live.ports.iter().filter(|(_, at)| Some(at.port()) != http.port());
+            others.map(|(port, _)| *port).min()
         };
-        doers.http = HttpCaller::new(base.clone()).ok().map(|http| Arc::new(http) as _);
-        if let Some(server) = self.needs.databases.first() {
-            let sql = self.database(server).await?;
-            doers.sql = Some(Arc::new(sql));
-        }
-        Ok(Arc::new(Executor::new(declared, doers)))
+        let port = named.or_else(other);
+        let at = port.and_then(|port| live.ports.get(&port)).map(ToString::to_string);
+        at.or_else(|| Some(http.authority().to_owned()))
     }
 
     fn declared(&self) -> Result<Declared, String> {
@@ -264,50 +336,116 @@ impl Slot<'_> {
         })
     }
 
-    async fn replay(&self, live: &Live, base: Url, states: Arc<dyn ProviderStates>) -> Vec<Outcome> {
-        let target = self.session.target(base);
-        if self.session.args.reference {
-            let outcomes = reference::verify_all(&target, &self.work.promises, states).await;
-            return outcomes
-                .into_iter()
-                .inspect(|outcome| {
-                    self.session.heard(outcome);
-                })
-                .collect();
-        }
-        let verifier = match HttpVerifier::new(target) {
-            Ok(verifier) => verifier,
-            Err(error) => return unready_because(self.work, &crate::start::told(&error)),
-        };
-        let mut outcomes = Vec::with_capacity(self.work.promises.len());
-        for (contract, interaction) in &self.work.promises {
+    async fn replay(&self, live: &Live, provider: &Provider) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(self.work.len());
+        let mut gone: Option<Verdict> = None;
+        for ((contract, interaction), receives) in self.work.all_promises() {
+            if let Some(verdict) = &gone {
+                let mut outcome = Outcome::new(contract, interaction, verdict.clone(), Duration::ZERO);
+                if receives {
+                    messages::as_received(&mut outcome);
+                }
+                outcomes.push(outcome);
+                continue;
+            }
             let began = Timestamp::now();
-            let mut outcome = verifier.verify(contract, interaction, states.as_ref()).await;
+            let mut outcome = match receives {
+                true => self.receive(provider, contract, interaction).await,
+                false => self.one(provider, contract, interaction).await,
+            };
             if outcome.verdict != Verdict::Passed {
                 outcome.logs = printed(&self.graph.logs, self.service, began, outcome.trace.as_deref()).await;
             }
-            let gone = self.gone(live, &outcome).await;
-            let on = self.session.heard(&outcome);
-            outcomes.push(outcome);
-            if let Some(what) = gone {
-                let rest = &self.work.promises[outcomes.len()..];
-                let (verdict, _) = not_ready(
+            let ended = self.gone(live, &outcome).await;
+            gone = ended.map(|what| {
+                not_ready(
                     self.service,
                     &v1::Failure {
                         what,
                         ..v1::Failure::default()
                     },
-                );
-                outcomes.extend(rest.iter().map(|(contract, interaction)| {
-                    Outcome::new(contract, interaction, verdict.clone(), Duration::ZERO)
-                }));
-                break;
-            }
+                )
+                .0
+            });
+            let on = self.session.heard(&outcome);
+            outcomes.push(outcome);
             if !on {
                 break;
             }
         }
         outcomes
+    }
+
+    /// Replays one promise, by what kind it is of.
+    async fn one(&self, provider: &Provider, contract: &Arc<Contract>, interaction: &Arc<Interaction>) -> Outcome {
+        let states = provider.states.as_ref();
+        let without = |what: &str| {
+            let why = Why::NotReady {
+                what: what.to_owned(),
+                help: None,
+            };
+            Outcome::new(contract, interaction, Verdict::CouldNotRun { why }, Duration::ZERO)
+        };
+        match &interaction.kind {
+            Kind::Http(_) if self.session.args.reference => {
+                let Some(base) = &provider.base else {
+                    return without("it has no port for HTTP");
+                };
+                let one = [(contract.clone(), interaction.clone())];
+                let target = self.session.target(base.clone());
+                let outcomes = reference::verify_all(&target, &one, provider.states.clone()).await;
+                outcomes
+                    .into_iter()
+                    .next()
+                    .unwrap_or_else(|| without("the reference said nothing"))
+            }
+            Kind::Http(_) => match &provider.http {
+                Some(http) => http.verify(contract, interaction, states).await,
+                None => without("it has no port for HTTP"),
+            },
+            Kind::SyncMessage(_) => match &provider.grpc {
+                Some(grpc) => grpc.verify(contract, interaction, states).await,
+                None => without("it has no port for gRPC"),
+            },
+            Kind::Message(_) => match &provider.bus {
+                Some(bus) => {
+                    let producer = Producer {
+                        bus,
+                        declared: &provider.declared,
+                        doers: &provider.doers,
+                        states,
+                        index: &self.session.index,
+                        grpc: provider.grpc_address.clone(),
+                        within: self.session.args.answer_within,
+                    };
+                    producer.verify(contract, interaction).await
+                }
+                None => without("it has opened no connection to a broker"),
+            },
+        }
+    }
+
+    /// Gives the service a message that it is promised.
+    async fn receive(&self, provider: &Provider, contract: &Arc<Contract>, interaction: &Arc<Interaction>) -> Outcome {
+        let Some(bus) = &provider.bus else {
+            let why = Why::NotReady {
+                what: "it has opened no connection to a broker".to_owned(),
+                help: None,
+            };
+            let mut outcome = Outcome::new(contract, interaction, Verdict::CouldNotRun { why }, Duration::ZERO);
+            messages::as_received(&mut outcome);
+            return outcome;
+        };
+        let receiver = Receiver {
+            service: self.service,
+            bus,
+            edges: &self.graph.edges,
+            declared: &provider.declared,
+            doers: &provider.doers,
+            states: provider.states.as_ref(),
+            within: self.session.args.answer_within,
+        };
+        receiver.verify(contract, interaction).await
     }
 
     /// How the provider ended, if it did: what is left cannot be asked of it.

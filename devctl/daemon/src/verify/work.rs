@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use devctl_compose::model::{Project, Service};
-use devctl_pact::index::{Contract, Index, Interaction, Source};
+use devctl_pact::index::{Contract, Index, Interaction, Kind, Source};
 use devctl_pact::verify::{Outcome, Selection, Verdict, Why};
 use url::Url;
 
+use super::messages::{self, RECEIVED};
 use super::{VerifyArgs, VerifyError};
 use crate::prepare::pacticipant;
 
@@ -22,6 +23,8 @@ pub(super) struct Work {
     pub(super) provider: String,
     pub(super) place: Place,
     pub(super) promises: Vec<Promise>,
+    /// Messages that others promise to it: it must take them.
+    pub(super) receives: Vec<Promise>,
 }
 
 /// Where a provider is verified.
@@ -74,19 +77,28 @@ pub(super) async fn find(args: &VerifyArgs, project: &Project) -> Result<Found, 
     }
     let urls = urls(args)?;
     let selection = selection(args, project, &index)?;
-    let mut by_provider: BTreeMap<String, Vec<Promise>> = BTreeMap::new();
-    for (contract, interaction) in selection.pick(&index) {
-        by_provider
-            .entry(contract.provider.clone())
-            .or_default()
-            .push((contract, interaction));
-    }
-    let work = |(provider, promises): (String, Vec<Promise>)| Work {
-        place: place(project, &provider, &urls),
-        provider,
-        promises,
+    let mut works: BTreeMap<String, Work> = BTreeMap::new();
+    let new = |name: &str| Work {
+        place: place(project, name, &urls),
+        provider: name.to_owned(),
+        promises: Vec::new(),
+        receives: Vec::new(),
     };
-    let works: Vec<Work> = by_provider.into_iter().map(work).collect();
+    let only = args.interaction.as_ref().map(regex::Regex::as_str).unwrap_or_default();
+    for (contract, interaction) in selection.pick(&index) {
+        if matches!(interaction.kind, Kind::Message(_))
+            && let Some(service) = receiver(args, project, &contract.consumer)
+        {
+            let work = works.entry(service.clone()).or_insert_with(|| new(&service));
+            work.receives.push((contract.clone(), interaction.clone()));
+        }
+        if !only.ends_with(RECEIVED) {
+            let provider = contract.provider.clone();
+            let work = works.entry(provider).or_insert_with_key(|provider| new(provider));
+            work.promises.push((contract, interaction));
+        }
+    }
+    let works: Vec<Work> = works.into_values().collect();
     if works.is_empty() && args.shard.is_none() {
         let asked = args
             .interaction
@@ -120,9 +132,32 @@ fn selection(args: &VerifyArgs, project: &Project, index: &Index) -> Result<Sele
     Ok(Selection {
         providers: known(&args.providers, index.providers(), true)?,
         consumers: known(&args.consumers, index.consumers(), false)?,
-        interaction: args.interaction.clone(),
+        interaction: match &args.interaction {
+            Some(regex) => Some(without_side(regex)),
+            None => None,
+        },
         shard: args.shard,
     })
+}
+
+/// The provider's name of the service that is that consumer, where its own side of messages is asked for.
+fn receiver(args: &VerifyArgs, project: &Project, consumer: &str) -> Option<String> {
+    let service = project
+        .services
+        .values()
+        .find(|service| pacticipant(project, &service.name, false) == consumer)?;
+    let name = pacticipant(project, &service.name, true);
+    let asked = [&args.providers, &args.consumers].into_iter().flatten();
+    let named = |asked: &String| *asked == name || *asked == service.name || asked == consumer;
+    let asked = args.providers.is_empty() || asked.into_iter().any(named);
+    (asked && matches!(place(project, &name, &BTreeMap::new()), Place::Service(_))).then_some(name)
+}
+
+/// The id of a message's own promise, where that of its consumer's side is asked for.
+fn without_side(regex: &regex::Regex) -> regex::Regex {
+    let id = regex.as_str().strip_suffix(RECEIVED);
+    id.and_then(|id| regex::Regex::new(id).ok())
+        .unwrap_or_else(|| regex.clone())
 }
 
 fn urls(args: &VerifyArgs) -> Result<BTreeMap<String, Url>, VerifyError> {
@@ -179,7 +214,23 @@ impl Work {
             outcome.logs = log.to_vec();
             outcome
         };
-        self.promises.iter().map(outcome).collect()
+        let received = self.receives.iter().map(|promise| {
+            let mut outcome = outcome(promise);
+            messages::as_received(&mut outcome);
+            outcome
+        });
+        self.promises.iter().map(outcome).chain(received).collect()
+    }
+
+    /// Every promise; true: its consumer's side is meant.
+    pub(super) fn all_promises(&self) -> impl Iterator<Item = (&Promise, bool)> {
+        let promises = self.promises.iter().map(|promise| (promise, false));
+        promises.chain(self.receives.iter().map(|promise| (promise, true)))
+    }
+
+    /// How many verdicts are to be found.
+    pub(super) fn len(&self) -> usize {
+        self.promises.len() + self.receives.len()
     }
 
     /// The verdict on the promises of a provider that is not to be had.
@@ -191,4 +242,20 @@ impl Work {
             },
         }
     }
+}
+
+/// As the work has its promises, whatever was known and whatever was replayed.
+pub(super) fn in_order(outcomes: &mut [Outcome], work: &Work) {
+    let places: BTreeMap<(String, devctl_pact::index::InteractionId), usize> = work
+        .all_promises()
+        .enumerate()
+        .map(|(at, ((contract, interaction), receives))| {
+            ((contract.provider.clone(), messages::id(interaction, receives)), at)
+        })
+        .collect();
+    outcomes.sort_by_key(|outcome| {
+        places
+            .get(&(outcome.provider.clone(), outcome.interaction.clone()))
+            .copied()
+    });
 }

@@ -63,6 +63,18 @@ pub enum Why {
         /// What to do about it.
         help: Option<String>,
     },
+    /// What makes the provider publish failed.
+    #[error("pull the trigger: {cause}")]
+    Trigger {
+        /// What it said.
+        cause: String,
+    },
+    /// The broker is gone, or refuses.
+    #[error("use the broker: {what}")]
+    Broker {
+        /// What happened.
+        what: String,
+    },
     /// No connection to the provider.
     #[error("reach the provider: {cause}")]
     Unreachable {

@@ -1,0 +1,289 @@
+//! `devctl verify` tells kept, broken and could-not-run apart, says what differs, and leaves nothing behind.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Project, Said, free_port, wait_for};
+
+const PROVIDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/support/provider.py");
+
+/// A provider, spoiled as `mutation` says, and one service that is never run here.
+fn project(mutation: &str) -> Project {
+    let project = Project::new(&format!(
+        r#"
+name: shop
+x-devctl: {{contracts: {{pacts: [pacts]}}}}
+services:
+  items:
+    image: items
+    environment: {{MUTATION: "{mutation}"}}
+    x-devctl:
+      native: {{command: [python3, {PROVIDER}], ports: {{"8080": PORT}}, ready: /healthz}}
+      contracts: {{states: states.yaml}}
+  bank: {{image: bank, x-devctl: {{stub: true}}}}
+"#
+    ));
+    project.write("pacts/web-items.json", &pact("web", "items").to_string());
+    project.write("states.yaml", "states:\n  there is an item: {steps: []}\n");
+    project
+}
+
+fn pact(consumer: &str, provider: &str) -> Value {
+    let number = json!({"match": "integer"});
+    json!({
+        "consumer": {"name": consumer},
+        "provider": {"name": provider},
+        "interactions": [
+            {
+                "description": "an item",
+                "providerStates": [{"name": "there is an item"}],
+                "request": {"method": "GET", "path": "/items/1"},
+                "response": {
+                    "status": 200,
+                    "headers": {"X-Version": "7"},
+                    "body": {"id": 1, "name": "one", "price": 10},
+                    "matchingRules": {"body": {"$.price": {"matchers": [number]}}}
+                }
+            },
+            {
+                "description": "a new item",
+                "request": {"method": "POST", "path": "/items", "headers": {"Content-Type": "application/json"}, "body": {"name": "two"}},
+                "response": {"status": 201, "body": {"id": 2}}
+            }
+        ],
+        "metadata": {"pactSpecification": {"version": "3.0.0"}}
+    })
+}
+
+fn verified(project: &Project, more: &[&str]) -> Said {
+    project.run(&[&["verify"], more].concat())
+}
+
+#[test]
+fn kept_promises_are_known_the_second_time_and_nothing_is_left() {
+    let project = project("");
+    let said = verified(&project, &[]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(said.out.contains("for web: 2 kept"), "{}", said.out);
+    assert!(said.err.contains("items: ready in"), "{}", said.err);
+    assert!(project.processes().is_empty(), "{:?}", project.processes());
+
+    let said = verified(&project, &[]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(
+        said.out.contains("2 from the cache") && said.out.contains("nothing was started"),
+        "{}",
+        said.out
+    );
+    assert!(!said.err.contains("ready in"), "{}", said.err);
+
+    // A state that reads otherwise could change the verdict.
+    project.write(
+        "states.yaml",
+        "states:\n  there is an item: {steps: [], params: {a: 1}}\n",
+    );
+    assert!(verified(&project, &[]).err.contains("ready in"));
+    assert!(verified(&project, &["--no-cache"]).err.contains("ready in"));
+}
+
+#[test]
+fn each_breach_is_found_and_named() {
+    let breaches = [
+        ("renamed field", "name", "$"),
+        ("changed type", "integer", "$.price"),
+        ("missing header", "X-Version", ""),
+        ("wrong status", "expected 200 but was 500", ""),
+        ("slow", "an answer within 500 ms", ""),
+    ];
+    for (mutation, said_of_it, path) in breaches {
+        let project = project(mutation);
+        let said = verified(&project, &["--answer-within", "500ms"]);
+        assert_eq!(said.code, 1, "{mutation}: {}{}", said.out, said.err);
+        assert!(said.out.contains("1 kept, 1 broken"), "{mutation}: {}", said.out);
+        assert!(
+            said.out.contains(said_of_it) && said.out.contains(path),
+            "{mutation}: {}",
+            said.out
+        );
+        assert!(said.out.contains("sent: GET /items/1"), "{mutation}: {}", said.out);
+        assert!(
+            said.out.contains("asked for /items/1 in 00-"),
+            "its own log: {}",
+            said.out
+        );
+        assert!(
+            said.out.contains("again: devctl verify --provider items"),
+            "{mutation}: {}",
+            said.out
+        );
+        assert!(project.processes().is_empty());
+    }
+}
+
+#[test]
+fn what_could_not_run_is_never_broken_and_never_known() {
+    let project = project("crash");
+    for _ in 0..2 {
+        let said = verified(&project, &[]);
+        assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+        assert!(
+            said.out.contains("exited with 3") && said.out.contains("FROBNICATION"),
+            "{}",
+            said.out
+        );
+        assert!(
+            said.out.contains("2 could not run") && !said.out.contains("cache"),
+            "{}",
+            said.out
+        );
+    }
+
+    let project = self::project("");
+    project.write("states.yaml", "states:\n  there is an itm: {steps: []}\n");
+    let said = verified(&project, &[]);
+    assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+    assert!(said.out.contains("did you mean `there is an itm`?"), "{}", said.out);
+
+    project.write("pacts/other.json", "{");
+    let said = verified(&project, &["--interaction", "a new item"]);
+    assert_eq!(
+        (said.code, said.err.contains("other.json")),
+        (2, true),
+        "{}{}",
+        said.out,
+        said.err
+    );
+}
+
+#[test]
+fn a_provider_that_ends_in_the_middle_could_not_run() {
+    let project = project("");
+    let mut pact = pact("web", "items");
+    pact["interactions"][0]["request"]["path"] = "/die".into();
+    project.write("pacts/web-items.json", &pact.to_string());
+    let said = verified(&project, &[]);
+    assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+    assert!(
+        said.out.contains("it ended in the middle of `an item") && said.out.contains("exited with 9"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn a_provider_that_is_not_here_is_said_to_be_so() {
+    let project = project("");
+    project.write("pacts/web-bank.json", &pact("web", "bank").to_string());
+    let said = verified(&project, &[]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(
+        said.out.contains("2 not verifiable here") && said.out.contains("--url bank=URL"),
+        "{}",
+        said.out
+    );
+    assert_eq!(
+        verified(&project, &["--provider", "bank"]).code,
+        2,
+        "asked for, and not known"
+    );
+    let nobody = format!("bank=http://127.0.0.1:{}", free_port());
+    let said = verified(&project, &["--provider", "bank", "--url", &nobody]);
+    assert_eq!(
+        (said.code, said.out.contains("reach the provider")),
+        (2, true),
+        "{}{}",
+        said.out,
+        said.err
+    );
+    assert_eq!(verified(&project, &["--provider", "bakn"]).code, 2);
+}
+
+#[test]
+fn reports_are_written_and_only_what_is_asked_for_is_replayed() {
+    let project = project("wrong status");
+    let said = verified(
+        &project,
+        &[
+            "--junit",
+            "junit.xml",
+            "--json",
+            "report.json",
+            "--html",
+            "report.html",
+            "--fail-fast",
+        ],
+    );
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    let report: Value = serde_json::from_str(&project.read("report.json")).expect("JSON");
+    assert_eq!((&report["version"], &report["exitStatus"]), (&json!(1), &json!(1)));
+    assert!(
+        project.read("junit.xml").contains("<testcase name=\"an item"),
+        "{}",
+        project.read("junit.xml")
+    );
+    let page = project.read("report.html");
+    assert!(
+        page.contains("expected 200 but was 500") && !page.contains("<script"),
+        "{page}"
+    );
+
+    let said = verified(&project, &["--interaction", "a new item"]);
+    assert_eq!(
+        (said.code, said.out.contains("1 kept")),
+        (0, true),
+        "{}{}",
+        said.out,
+        said.err
+    );
+    let said = verified(&project, &["--dry-run"]);
+    assert!(said.out.contains("items: 2 promises, service `items`"), "{}", said.out);
+    let id = said
+        .out
+        .lines()
+        .nth(1)
+        .and_then(|line| line.split_whitespace().next())
+        .expect("an id");
+    let said = verified(&project, &["--interaction", id, "--no-cache"]);
+    assert!(
+        said.out.contains("1 broken") || said.out.contains("1 kept"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn the_reference_says_the_same() {
+    for (mutation, code) in [("", 0), ("changed type", 1)] {
+        let project = project(mutation);
+        let said = verified(&project, &["--reference"]);
+        assert_eq!(said.code, code, "{mutation}: {}{}", said.out, said.err);
+    }
+}
+
+#[test]
+fn an_interrupt_or_a_kill_leaves_nothing() {
+    use nix::sys::signal::{Signal, kill};
+    for (signal, code) in [(Signal::SIGINT, Some(130)), (Signal::SIGKILL, None)] {
+        let project = project("slow");
+        let mut child = project
+            .command(&["verify", "--answer-within", "20s"])
+            .stderr(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("devctl can be run");
+        wait_for("the provider to run", Duration::from_secs(60), || {
+            let runs = project
+                .processes()
+                .iter()
+                .any(|(_, command)| command.contains("provider.py"));
+            runs.then_some(())
+        });
+        kill(nix::unistd::Pid::from_raw(child.id() as i32), signal).expect("a signal");
+        let status = child.wait().expect("an end");
+        if code.is_some() {
+            assert_eq!(status.code(), code);
+        }
+        project.wait_until_gone(Duration::from_secs(5));
+    }
+}
