@@ -108,7 +108,7 @@ impl Session {
         let each = works
             .iter()
             .enumerate()
-            .map(async |(at, work)| (at, self.one(work).await));
+            .map(async |(at, work)| (at, Box::pin(self.one(work)).await));
         let mut outcomes: Vec<(usize, Vec<Outcome>)> = futures::stream::iter(each)
             .buffer_unordered(jobs.max(1))
             .collect()
@@ -140,7 +140,7 @@ impl Session {
                     self.heard(outcome);
                 }
                 if work.len() > 0 {
-                    let new = slot::verify(self, &work, service).await;
+                    let new = Box::pin(slot::verify(self, &work, service)).await;
                     if let Some(known) = &known {
                         known.keep(&work, &new);
                     }

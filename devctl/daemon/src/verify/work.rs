@@ -132,10 +132,7 @@ fn selection(args: &VerifyArgs, project: &Project, index: &Index) -> Result<Sele
     Ok(Selection {
         providers: known(&args.providers, index.providers(), true)?,
         consumers: known(&args.consumers, index.consumers(), false)?,
-        interaction: match &args.interaction {
-            Some(regex) => Some(without_side(regex)),
-            None => None,
-        },
+        interaction: args.interaction.as_ref().map(without_side),
         shard: args.shard,
     })
 }
