@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DEVCTL := target/debug/devctl
 PHOENIX := $(DEVCTL) -f compose/compose.yaml
 
-.PHONY: help setup setup-docker build up down test test-services contracts lint fmt bench bench-reload bench-edge bench-compose fuzz-compose conformance
+.PHONY: help bench-verify setup setup-docker build up down test test-services contracts lint fmt bench bench-reload bench-edge bench-compose fuzz-compose conformance
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,11 @@ fuzz-compose: ## looks for Compose files that the loader cannot bear (FUZZ_SECON
 	cd devctl/compose/fuzz && host="$$(rustc -vV | sed -n 's/^host: //p')" && \
 	CARGO_TARGET_DIR=target RUSTFLAGS="$(COVERAGE)" cargo build --quiet --release --target "$$host" && mkdir -p corpus artifacts && \
 	"target/$$host/release/load" -max_total_time=$(FUZZ_SECONDS) -timeout=20 -artifact_prefix=artifacts/ corpus ../../../fixtures/projects
+
+bench-verify: ## contracts beside Pact's own tools (PACT= names the `pact` command, of PyPI's pact-python-cli)
+	cargo build --release --locked -p devctl
+	DEVCTL="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/devctl" PACT="$(or $(PACT),$(shell command -v pact))" \
+	cargo run --release --locked -p devctl-pact --example verify-bench -- 300 1000 10000
 
 conformance: ## holds the Compose loader against Docker Compose (FOLDERS="..." for files of yours)
 	cargo build --release --locked -p devctl

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use devctl_wire::v1::devctl_server::{Devctl, DevctlServer};
 use devctl_wire::v1::{
     ActRequest, DownRequest, EventsRequest, FaultReply, FaultRequest, HelloReply, HelloRequest, InsideReply,
-    InsideRequest, ReleaseReply, ReleaseRequest, StatusReply, StatusRequest, StubReply, StubRequest, TrafficRecord,
-    TrafficRequest, UpRequest, Update, update::What,
+    InsideRequest, OneOffReply, OneOffRequest, ReleaseReply, ReleaseRequest, StatusReply, StatusRequest, StubReply,
+    StubRequest, TrafficRecord, TrafficRequest, UpRequest, Update, update::What,
 };
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
