@@ -13,7 +13,7 @@ use crate::project::Project;
 /// Where a service stands.
 pub(crate) enum Standing {
     /// In a container that runs.
-    Container(Container),
+    Container(Box<Container>),
     /// As a process of this machine.
     Process(Box<InsideReply>),
     /// Nothing of it runs; the daemon knows how it would.
@@ -66,10 +66,10 @@ pub(crate) async fn find(project: &Project, service: &str, index: u32) -> Result
                 let reply = reply.into_inner();
                 if !reply.container.is_empty() {
                     let engine = engine().await?;
-                    return Ok(Standing::Container(Container {
+                    return Ok(Standing::Container(Box::new(Container {
                         engine,
                         id: reply.container,
-                    }));
+                    })));
                 }
                 if reply.running {
                     return Ok(Standing::Process(Box::new(reply)));
@@ -92,10 +92,10 @@ pub(crate) async fn find(project: &Project, service: &str, index: u32) -> Result
             .into_iter()
             .find(|one| one.is_running() && one.number() == index.max(1));
         if let Some(container) = container {
-            return Ok(Standing::Container(Container {
+            return Ok(Standing::Container(Box::new(Container {
                 engine,
                 id: container.id,
-            }));
+            })));
         }
     }
     Ok(idle.map_or(Standing::Nowhere, Standing::Idle))
@@ -131,7 +131,7 @@ pub(crate) enum Place {
     /// A process of this machine.
     Process(i32),
     /// A container.
-    Container(Container),
+    Container(Box<Container>),
 }
 
 /// Everything of these services (of all where none is named) that runs, by name.
@@ -167,10 +167,10 @@ pub(crate) async fn everything(project: &Project, services: &[String]) -> Result
                 .iter()
                 .find(|(service, index, _)| service == found.service() && *index == found.number());
             let name = node.map_or_else(|| found.name.clone(), |(_, _, id)| id.clone());
-            let container = Container {
+            let container = Box::new(Container {
                 engine: engine.clone(),
                 id: found.id,
-            };
+            });
             all.push(Running {
                 name,
                 place: Place::Container(container),

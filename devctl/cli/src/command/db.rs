@@ -131,7 +131,7 @@ impl Db {
         };
         let executor = Executor::new(declared, doers);
         executor
-            .set_up(&[ProviderState::default(&wanted.to_owned())])
+            .set_up(&[ProviderState::default(wanted)])
             .await
             .map_err(|failure| failed(format!("failed to {}", failure.what), failure.help))?;
         Ok(())

@@ -29,8 +29,14 @@ pub(super) fn wanted(project: &Project, choices: &HashMap<String, Choice>, addre
             continue;
         }
         let called = specify::references(addresses, consumer, true);
-        let called = called.into_iter().map(|(provider, _)| provider);
-        let providers: BTreeSet<String> = consumer.depends_on.keys().cloned().chain(called).collect();
+        let bare = called
+            .iter()
+            .filter(|(_, port)| port.is_none())
+            .map(|(provider, _)| provider.clone());
+        // Who is named with a port is told another address there: nothing of it depends on how the provider runs.
+        let told = |provider: &&String| !called.iter().any(|(named, port)| named == *provider && port.is_some());
+        let needed = consumer.depends_on.keys().filter(told).cloned();
+        let providers: BTreeSet<String> = needed.chain(bare).collect();
         for provider in providers {
             let (Some(service), Some(choice)) = (project.services.get(&provider), choices.get(&provider)) else {
                 continue;

@@ -145,7 +145,10 @@ async fn the_samples_messages_are_judged_alike() {
                 headers: made.headers,
                 body: made.body,
             };
-            assert_eq!(both(contract, interaction, &[published.clone()]).await, Verdict::Passed);
+            assert_eq!(
+                both(contract, interaction, std::slice::from_ref(&published)).await,
+                Verdict::Passed
+            );
             let mut moved = published.clone();
             moved.routing_key.push('x');
             assert_ne!(both(contract, interaction, &[moved]).await, Verdict::Passed);

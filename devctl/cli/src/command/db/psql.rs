@@ -46,7 +46,7 @@ pub(super) struct Psql {
 
 enum Place {
     Here(Box<devctl_wire::v1::InsideReply>),
-    Container(Container),
+    Container(Box<Container>),
 }
 
 /// The service's server, which must run.
@@ -231,10 +231,10 @@ impl Psql {
         let path = std::env::var("PATH").unwrap_or_default();
         let own = devctl_drivers::process::find_program("psql", &path);
         let beside = || {
-            let found = postgres::discover(&path)
+            let mut found = postgres::discover(&path)
                 .into_iter()
                 .map(|found| found.bin.join("psql"));
-            found.filter(|psql| psql.is_file()).next_back()
+            found.rfind(|psql| psql.is_file())
         };
         let program = own.or_else(beside).ok_or_else(|| Error::Unmet {
             what: "this machine has no `psql`".to_owned(),
