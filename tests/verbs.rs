@@ -217,7 +217,7 @@ fn a_database_in_a_container_comes_back_as_well() {
         return;
     }
     let project = Project::new(
-        "services:\n  db:\n    image: postgres:15\n    environment: {POSTGRES_PASSWORD: secret, POSTGRES_USER: shop}\n    healthcheck: {test: [CMD, pg_isready, -h, 127.0.0.1, -U, shop], interval: 1s}\n",
+        "services:\n  db:\n    image: postgres:15\n    environment: {POSTGRES_PASSWORD: secret, POSTGRES_USER: shop}\n    healthcheck: {test: [CMD, pg_isready, -h, 127.0.0.1, -U, shop], interval: 1s, retries: 60}\n",
     );
     project.ok(&["up", "-d", "--wait", "--runtime", "docker"]);
     database_comes_back(&project);
@@ -313,7 +313,7 @@ fn images_are_built_without_a_daemon() {
         return;
     }
     let project = Project::new(
-        "services:\n  made:\n    build: {context: ., dockerfile_inline: \"FROM busybox:latest\\nARG WHO=nobody\\nRUN echo hello $$WHO > /greeting\\nCMD [cat, /greeting]\\n\"}\n",
+        "services:\n  made:\n    build: {context: ., network: none, dockerfile_inline: \"FROM busybox:latest\\nARG WHO=nobody\\nRUN echo hello $$WHO > /greeting\\nCMD [cat, /greeting]\\n\"}\n",
     );
     let built = project.ok(&["build", "--build-arg", "WHO=Ada"]);
     assert!(built.err.contains("built"), "{}", built.err);
