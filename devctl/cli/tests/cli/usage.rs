@@ -34,7 +34,7 @@ fn unknown_verbs_and_flags_are_bad_usage() {
     --- stderr
     error: the argument '--build' cannot be used with '--no-build'
 
-    Usage: devctl up --build [SERVICE]...
+    Usage: devctl up --build --runtime <[SERVICE=]RUNTIME> [SERVICE]...
 
     For more information, try '--help'.
     "#);

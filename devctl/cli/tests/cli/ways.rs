@@ -82,7 +82,7 @@ fn a_fault_is_asked_for_in_its_own_words() {
     error: the following required arguments were not provided:
       <--latency <TIME>|--error <STATUS>|--reset [<TIME>]|--timeout [<TIME>]|--bandwidth <RATE>|--slice [<BYTES>]|--limit-data <BYTES>|--slow-close <TIME>>
 
-    Usage: devctl fault add <--latency <TIME>|--error <STATUS>|--reset [<TIME>]|--timeout [<TIME>]|--bandwidth <RATE>|--slice [<BYTES>]|--limit-data <BYTES>|--slow-close <TIME>> <EDGE>
+    Usage: devctl fault add --runtime <[SERVICE=]RUNTIME> <--latency <TIME>|--error <STATUS>|--reset [<TIME>]|--timeout [<TIME>]|--bandwidth <RATE>|--slice [<BYTES>]|--limit-data <BYTES>|--slow-close <TIME>> <EDGE>
 
     For more information, try '--help'.
     "#);
