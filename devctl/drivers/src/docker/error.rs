@@ -136,7 +136,12 @@ impl Problem {
             Self::NoImage
         } else if has("is already in use by container") {
             let id = said.rsplit_once("by container ").map(|(_, rest)| rest);
-            let id = id.map(|rest| rest.trim_start_matches('"').chars().take_while(char::is_ascii_hexdigit).collect());
+            let id = id.map(|rest| {
+                rest.trim_start_matches('"')
+                    .chars()
+                    .take_while(char::is_ascii_hexdigit)
+                    .collect()
+            });
             Self::NameTaken(id.unwrap_or_default())
         } else if has("port is already allocated") || has("address already in use") {
             Self::PortTaken
