@@ -19,9 +19,10 @@ mod terminal;
 mod time;
 
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::args::{Cli, Command};
 use crate::command::completions;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(Cli::command)
         .var(completions::VARIABLE)
         .complete();
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(err) => return usage(&err),
     };
@@ -48,6 +49,13 @@ fn main() -> ExitCode {
             err.exit().into()
         }
     }
+}
+
+/// Reads the command line. What it is read with is left as it is: to take it apart is a tenth of what `devctl config` takes.
+fn parse() -> Result<Cli, clap::Error> {
+    let mut command = ManuallyDrop::new(Cli::command());
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut command))
 }
 
 fn run(command: Command, context: &Context) -> Result<Exit, Error> {

@@ -14,11 +14,17 @@ pub struct DiskFiles;
 
 impl Files for DiskFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
         let source: Box<dyn Read> = match path.as_os_str() == "-" {
             true => Box::new(io::stdin()),
-            false => Box::new(std::fs::File::open(path)?),
+            false => {
+                let file = std::fs::File::open(path)?;
+                // One read is then enough, and one more that finds the end.
+                let size = file.metadata().map_or(0, |found| found.len()).min(LIMIT);
+                content.reserve(usize::try_from(size).unwrap_or_default() + 1);
+                Box::new(file)
+            }
         };
-        let mut content = Vec::new();
         source.take(LIMIT + 1).read_to_end(&mut content)?;
         match content.len() as u64 > LIMIT {
             true => Err(io::Error::other(format!("it is larger than {} MiB", LIMIT >> 20))),

@@ -1,7 +1,9 @@
 //! `config`: what the Compose files mean, printed as `docker compose config` prints it.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -135,7 +137,11 @@ impl Config {
                 source,
                 help: None,
             })?,
-            None => io::stdout().write_all(text.as_bytes())?,
+            None => {
+                // As it is, at once: standard output's own buffer would part it at its last line.
+                let out = io::stdout().as_fd().try_clone_to_owned()?;
+                File::from(out).write_all(text.as_bytes())?;
+            }
         }
         Ok(Exit::Ok)
     }

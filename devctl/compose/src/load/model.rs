@@ -144,11 +144,11 @@ fn documents(
     depth: Depth,
     tree: &mut Node,
 ) -> Stage<Resets> {
-    let documents = session.documents(path, at)?;
+    let documents = session.take_documents(path, at)?;
     let mut resets = Resets::default();
-    for document in documents.iter() {
-        let mut own = document.root.clone();
-        resets = document.resets.clone();
+    for document in documents {
+        let mut own = document.root;
+        resets = document.resets;
         if own.as_map().is_none() {
             let problem = Problem::error(format!("a Compose file must be a mapping, but is {}", own.kind()));
             session.problem(problem.at(own.at));

@@ -29,8 +29,10 @@ pub(super) struct Session<'a> {
     pub(super) problems: Problems,
     pub(super) sources: Sources,
     read: IndexSet<PathBuf>,
-    /// Compose files as read, so that one that is needed again is not parsed again.
+    /// Compose files as parsed, until they are worked on; those that cannot be are kept as such.
     parsed: HashMap<String, Stage<Rc<Vec<Document>>>>,
+    /// The Compose files that were read, by their numbers as sources.
+    numbers: HashMap<String, u32>,
     /// Environment files that are none.
     broken: HashSet<String>,
     /// Environments that were put together from files, for what is said of a variable's value.
@@ -100,6 +102,7 @@ impl<'a> Session<'a> {
             sources: Sources::default(),
             read: IndexSet::new(),
             parsed: HashMap::new(),
+            numbers: HashMap::new(),
             broken: HashSet::new(),
             environments: Vec::new(),
         }
@@ -171,12 +174,25 @@ impl<'a> Session<'a> {
             return known.clone();
         }
         self.problems.begin();
-        let documents = self.text(path, at).and_then(|text| {
-            let source = self.sources.add(&self.shown(path), text, at);
-            yaml::read(self.sources.text(source), source, &mut self.problems).map(Rc::new)
-        });
+        let source = match self.numbers.get(path) {
+            Some(number) => Ok(*number),
+            None => self.text(path, at).map(|text| {
+                let number = self.sources.add(&self.shown(path), text, at);
+                self.numbers.insert(path.to_owned(), number);
+                number
+            }),
+        };
+        let documents =
+            source.and_then(|source| yaml::read(self.sources.text(source), source, &mut self.problems).map(Rc::new));
         self.parsed.insert(path.to_owned(), documents.clone());
         documents
+    }
+
+    /// As `documents`, to be worked on. A file is seldom needed again, and is then parsed again: that is less than a copy of each.
+    pub(super) fn take_documents(&mut self, path: &str, at: Option<Span>) -> Stage<Vec<Document>> {
+        let documents = self.documents(path, at)?;
+        self.parsed.remove(path);
+        Ok(Rc::unwrap_or_clone(documents))
     }
 
     /// Adds the variables of an environment file.

@@ -18,6 +18,7 @@ use crate::tree::Node;
 pub(crate) const MAX_DEPTH: usize = 256;
 
 /// One document of a file.
+#[derive(Clone)]
 pub(crate) struct Document {
     pub(crate) root: Node,
     pub(crate) resets: Resets,
