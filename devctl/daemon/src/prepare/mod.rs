@@ -120,6 +120,7 @@ impl Preparer {
         .await?;
 
         words_of_a_shell(&project, &mut remarks);
+        contracts_that_are_not_waited_for(&project, &mut remarks);
         let redact = way::redacted(&project);
         if !request.dry_run {
             let rules = Redaction::new(&redact).values(way::redacted_values(&project, &redact));
@@ -340,6 +341,22 @@ fn words_of_a_shell(project: &Project, remarks: &mut Vec<Remark>) {
                     help: Some(format!("write `{key}: [sh, -c, \"...\"]` for a shell")),
                 });
             }
+        }
+    }
+}
+
+/// `condition: contract_verified` does not hold a start yet: whoever wrote it is told.
+fn contracts_that_are_not_waited_for(project: &Project, remarks: &mut Vec<Remark>) {
+    for service in project.services.values() {
+        for provider in service.x_devctl.depends_on.keys() {
+            remarks.push(Remark {
+                node: Some(NodeId::from(service.name.as_str())),
+                text: format!("`x-devctl.depends_on.{provider}: contract_verified` is not waited for by `up`"),
+                help: Some(format!(
+                    "`devctl verify --provider {provider} --consumer {}` tells",
+                    service.name
+                )),
+            });
         }
     }
 }

@@ -15,12 +15,12 @@ use devctl_pact::verify::Outcome;
 use devctl_wire::v1;
 use sha2::{Digest, Sha256};
 
-use super::Told;
 use super::messages::{self, RECEIVED};
 use super::ready::not_ready;
 use super::reduce::{self, Role};
 use super::session::Session;
 use super::work::Work;
+use super::{Told, documents};
 use crate::spec::NodeSpec;
 use crate::specify::{self, Addresses, Choice, Ground};
 
@@ -155,6 +155,9 @@ fn shared(session: &Session, service: &str) -> Option<Ingredients> {
                 add(&mut build, &path)?;
             }
         }
+    }
+    for (document, _) in documents::of(project, service) {
+        add(&mut build, &document)?;
     }
     let states = session.states_file(service).and_then(|path| std::fs::read(path).ok());
     let needs = reduce::needs(project, service, &|name| session.has_contracts(name));

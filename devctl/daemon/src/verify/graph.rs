@@ -155,6 +155,17 @@ impl Graph {
 
     /// Ends everything at once and removes what it kept, but for its logs.
     pub(super) async fn end(self) {
+        // Containers and volumes outlive a shutdown: they are taken down first.
+        let request = v1::DownRequest {
+            volumes: true,
+            kill: true,
+            ..v1::DownRequest::default()
+        };
+        let (reply, own) = mpsc::unbounded_channel();
+        self.send(Command::Down { request, reply });
+        if tokio::time::timeout(END_LIMIT, outcome(own)).await.is_err() {
+            tracing::warn!("a verification's graph was not taken down in time");
+        }
         let _ended = self.wake.send(Wake::Event(Event::Shutdown { kill: true }));
         match tokio::time::timeout(END_LIMIT, self.running).await {
             Ok(Ok(Ok(all))) => all.finish(),

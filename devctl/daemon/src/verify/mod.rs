@@ -1,13 +1,14 @@
 //! `devctl verify`: every promise of a provider is replayed at the real thing, started alone with what it needs.
 //!
-//! The life of a verification: [`work`] reads pacts and says who is to be verified where; [`cells`] builds each provider and
-//! takes the verdicts that are known; [`broker`] boots one broker for all; [`slot`] brings one provider up in a graph of its
-//! own ([`graph`], reduced by [`reduce`]) and replays; what comes of it is a [`Verified`]. Nothing of a running `devctl up` is
+//! The life of a verification: `work` reads pacts and says who is to be verified where; `cells` builds each provider and
+//! takes the verdicts that are known; `broker` boots one broker for all; `slot` brings one provider up in a graph of its
+//! own (`graph`, reduced by `reduce`) and replays; what comes of it is a [`Verified`]. Nothing of a running `devctl up` is
 //! touched: directories, ports, databases and virtual hosts are the verification's own.
 
 mod broker;
 mod cells;
 mod changed;
+mod documents;
 mod doers;
 mod graph;
 mod messages;

@@ -138,7 +138,7 @@ pub(super) fn reduce(
     needs: &Needs,
     brokers: &BTreeMap<String, BTreeMap<u16, SocketAddr>>,
 ) -> Project {
-    let mut reduced = bare(project);
+    let mut reduced = bare(project, provider);
     for (name, service) in &project.services {
         let mut service = alone(service);
         if name == provider {
@@ -161,7 +161,7 @@ pub(super) fn reduce(
 
 /// The project reduced to its brokers.
 pub(super) fn brokers(project: &Project, names: &BTreeSet<String>, is_native: &dyn Fn(&String) -> bool) -> Project {
-    let mut reduced = bare(project);
+    let mut reduced = bare(project, "broker");
     for (name, service) in project.services.iter().filter(|(name, _)| names.contains(*name)) {
         let mut service = alone(service);
         if is_native(name)
@@ -175,8 +175,10 @@ pub(super) fn brokers(project: &Project, names: &BTreeSet<String>, is_native: &d
     reduced
 }
 
-/// Everything but the services; contracts are looked after by the verification itself.
-fn bare(project: &Project) -> Project {
+/// Everything but the services; contracts are looked after by the verification itself. Containers, networks and volumes have
+/// names of their own, external ones too: those of a running `devctl up`, or of others, are not touched.
+fn bare(project: &Project, part: &str) -> Project {
+    let name = format!("{}-verify-{part}", project.name);
     let mut bare = Project {
         services: Default::default(),
         disabled_services: Default::default(),
@@ -185,6 +187,15 @@ fn bare(project: &Project) -> Project {
         ..project.clone()
     };
     bare.x_devctl.contracts = None;
+    for (key, network) in &mut bare.networks {
+        network.name = Some(format!("{name}_{key}"));
+        network.external = false;
+    }
+    for (key, volume) in &mut bare.volumes {
+        volume.name = Some(format!("{name}_{key}"));
+        volume.external = false;
+    }
+    bare.name = name;
     bare
 }
 
@@ -291,6 +302,11 @@ services:
         assert!(api.ports.is_empty() && !api.depends_on.contains_key("seed"));
         assert!(reduced.services["billing"].x_devctl.stub);
         assert_eq!(reduced.services["rabbit"].x_devctl.external[&5672], "127.0.0.1:4000");
+        assert_eq!(reduced.name, "p-verify-api");
+        assert_eq!(
+            reduced.networks["default"].name.as_deref(),
+            Some("p-verify-api_default")
+        );
     }
 
     #[test]

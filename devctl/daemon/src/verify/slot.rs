@@ -21,7 +21,6 @@ use devctl_wire::v1;
 use jiff::Timestamp;
 use url::Url;
 
-use super::Told;
 use super::broker::Ways;
 use super::doers::{Neighbours, database_name, database_url};
 use super::graph::{Graph, Stubs};
@@ -30,6 +29,7 @@ use super::ready::{failed, not_ready};
 use super::reduce::{self, Needs};
 use super::session::Session;
 use super::work::Work;
+use super::{Told, documents};
 use crate::live::Live;
 use crate::prepare::pacticipant;
 
@@ -194,14 +194,20 @@ impl Slot<'_> {
             None => None,
         };
         doers.amqp = bus.clone().map(|bus| bus as _);
+        let documents = documents::of(&self.session.project, self.service);
         let http = match &base {
             Some(base) => {
                 let target = self.session.target(base.clone());
-                Some(HttpVerifier::new(target).map_err(|error| crate::start::told(&error))?)
+                let verifier = HttpVerifier::new(target).map_err(|error| crate::start::told(&error))?;
+                Some(match documents::schema(&documents)? {
+                    Some(schema) => verifier.with_schema(schema),
+                    None => verifier,
+                })
             }
             None => None,
         };
         let grpc = self.grpc(live);
+        let proto = documents::proto(&documents)?;
         Ok(Provider {
             states: Arc::new(Executor::new(declared.clone(), doers.clone())),
             declared,
@@ -210,10 +216,14 @@ impl Slot<'_> {
             base,
             http,
             grpc: grpc.as_ref().map(|address| {
-                GrpcVerifier::new(GrpcTarget {
+                let verifier = GrpcVerifier::new(GrpcTarget {
                     answer_within: self.session.args.answer_within,
                     ..GrpcTarget::new(address)
-                })
+                });
+                match &proto {
+                    Some(proto) => verifier.with_proto(proto.clone()),
+                    None => verifier,
+                }
             }),
             grpc_address: grpc,
         })
