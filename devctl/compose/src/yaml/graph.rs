@@ -139,23 +139,31 @@ fn insert(body: &mut String, inserted: &mut Vec<usize>, at: usize, character: ch
 
 /// Where something that looks like a tag has a comma behind it, as in `[!reset, x]`: the parser here must not meet one.
 fn commas_after_tags(body: &str) -> Vec<usize> {
-    let before = |last: char| ends_tag(last) || last == ':';
-    let tags = body
-        .match_indices('!')
-        .filter(|(at, _)| *at == 0 || body[..*at].ends_with(before));
-    let ends = tags.filter_map(|(at, _)| Some(at + body[at..].find(ends_tag)?));
-    ends.filter(|end| body[*end..].starts_with(',')).collect()
+    let mut commas = Vec::new();
+    let mut at = 0;
+    while let Some(begin) = body[at..].find('!') {
+        let Some(end) = tag_end(&body[at + begin..]) else { break };
+        at += begin + end;
+        if body[at..].starts_with(',') {
+            commas.push(at);
+        }
+    }
+    commas
 }
 
-fn ends_tag(next: char) -> bool {
-    next.is_whitespace() || matches!(next, ',' | '[' | ']' | '{' | '}' | '"' | '\'')
+/// Where a tag that begins a text ends.
+fn tag_end(text: &str) -> Option<usize> {
+    if text.starts_with("!<") {
+        return text.find(['>', '\n']).map(|end| end + 1);
+    }
+    text.find(|next: char| next.is_whitespace() || matches!(next, ',' | '[' | ']' | '{' | '}' | '"'))
 }
 
 /// Whether what stands at `at` in a text is a tag with a comma behind it; what stands before the tag may be an anchor.
 fn is_tag_with_comma(text: &str, at: u32) -> bool {
     let rest = text.get(at as usize..).unwrap_or_default();
     let tag = rest.find('!').map(|begin| &rest[begin..]).unwrap_or_default();
-    tag.find(ends_tag).is_some_and(|end| tag[end..].starts_with(','))
+    tag_end(tag).is_some_and(|end| tag[end..].starts_with(','))
 }
 
 /// Why an attempt ended.
