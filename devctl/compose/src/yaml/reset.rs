@@ -74,6 +74,7 @@ pub(crate) fn resolve(graph: &mut Graph, problems: &mut Problems) -> Result<Rese
         visited: HashMap::new(),
         done: HashMap::new(),
         visits: 0,
+        open: HashSet::new(),
     };
     let root = resolver.graph.root();
     if !resolver.resolve(root)? {
@@ -121,6 +122,8 @@ struct Resolver<'a> {
     /// The tagged paths below each collection that was walked.
     done: HashMap<usize, Vec<Vec<String>>>,
     visits: usize,
+    /// The collections that are being walked.
+    open: HashSet<usize>,
 }
 
 impl Resolver<'_> {
@@ -173,6 +176,10 @@ impl Resolver<'_> {
             }
             return Ok(());
         }
+        if !self.open.insert(id) {
+            let at = self.graph.node(id).at;
+            return Err(self.problems.fail(Problem::error("this value contains itself").at(at)));
+        }
         let before = self.paths.len();
         match std::mem::replace(&mut self.graph.node_mut(id).kind, Kind::List(Vec::new())) {
             Kind::List(items) => {
@@ -213,6 +220,7 @@ impl Resolver<'_> {
             }
             other => self.graph.node_mut(id).kind = other,
         }
+        self.open.remove(&id);
         let depth = self.place.len();
         let below = self.paths[before..]
             .iter()
