@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DEVCTL := target/debug/devctl
 PHOENIX := $(DEVCTL) -f compose/compose.yaml
 
-.PHONY: help bench-verify setup setup-docker build up down test test-services contracts lint fmt bench bench-reload bench-edge bench-compose fuzz-compose conformance
+.PHONY: help bench-verify setup setup-docker build up down test test-services contracts mutations lint fmt bench bench-reload bench-edge bench-compose fuzz-compose conformance
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-services: build ## the sample's own tests, on a database server that devctl
 
 contracts: build ## whether the committed contracts are what the consumers' tests write (UPDATE=1 writes them)
 	$(PHOENIX) contracts drift $(if $(UPDATE),--update)
+
+mutations: build ## breaks the sample's providers in ten ways: each must be found and named (about five minutes)
+	DEVCTL="$(CURDIR)/$(DEVCTL)" contracts/mutations.py
 
 lint: setup ## formatting, clippy, docs: whatever CI refuses
 	cargo fmt --all -- --check

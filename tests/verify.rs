@@ -13,7 +13,7 @@ fn project(mutation: &str) -> Project {
     let project = Project::new(&format!(
         r#"
 name: shop
-x-devctl: {{contracts: {{pacts: [pacts]}}}}
+x-devctl: {{contracts: {{pacts: [pacts], specs: [specs]}}}}
 services:
   items:
     image: items
@@ -113,11 +113,50 @@ fn each_breach_is_found_and_named() {
             said.out
         );
         assert!(
-            said.out.contains("again: devctl verify --provider items"),
+            said.out.contains("pact: pacts/web-items.json:"),
             "{mutation}: {}",
             said.out
         );
+        let again = said.out.lines().find_map(|line| line.trim().strip_prefix("again: "));
+        let again = project.shell(again.expect("a command"));
+        assert_eq!(again.code, 1, "{mutation}: {}{}", again.out, again.err);
+        assert!(
+            again.out.contains("0 kept, 1 broken") && again.out.contains(said_of_it),
+            "{mutation}: {}",
+            again.out
+        );
         assert!(project.processes().is_empty());
+    }
+}
+
+#[test]
+fn an_operation_that_the_schema_does_not_know_is_broken_whatever_is_answered() {
+    let project = project("");
+    let operation = json!({"query": "{ item(id: 1) { id name } }", "operationName": null, "variables": {}});
+    let mut pact = pact("web", "items");
+    pact["interactions"] = json!([{
+        "description": "an item's name",
+        "request": {
+            "method": "POST", "path": "/graphql", "headers": {"Content-Type": "application/json"}, "body": operation
+        },
+        "response": {"status": 200, "body": {"data": {"item": {"name": "one"}}}}
+    }]);
+    project.write("pacts/web-items.json", &pact.to_string());
+    let schema = "type Query { item(id: ID!): Item! }\ntype Item { id: ID! name: String! }\n";
+    project.write("specs/items.graphql", schema);
+    let said = verified(&project, &[]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+
+    project.write("specs/items.graphql", &schema.replace("name", "title"));
+    let said = verified(&project, &[]);
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    for told in [
+        "$.query: type `Item` does not have a field `name` (specs/items.graphql:2), which line 1 of the query asks for",
+        "rule:     must be valid against the provider's schema",
+        "sent: POST /graphql",
+        "{\"query\":\"{ item(id: 1) { id name } }\",\"operationName\":null",
+    ] {
+        assert!(said.out.contains(told), "{told}\n{}", said.out);
     }
 }
 

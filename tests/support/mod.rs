@@ -93,6 +93,27 @@ impl Project {
         }
     }
 
+    /// Runs a line of a shell, as whoever pastes it would.
+    pub(crate) fn shell(&self, line: &str) -> Said {
+        let began = Instant::now();
+        let command = self.command(&[]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(self.dir()).stdin(Stdio::null());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let Output { status, stdout, stderr } = shell.output().expect("a shell");
+        Said {
+            code: status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&stdout).into_owned(),
+            err: String::from_utf8_lossy(&stderr).into_owned(),
+            took: began.elapsed(),
+        }
+    }
+
     /// Runs it, and it must end well.
     pub(crate) fn ok(&self, args: &[&str]) -> Said {
         let said = self.run(args);

@@ -1,6 +1,6 @@
 """A provider whose answers can be spoiled: `MUTATION` (or the file `mutation` beside it) says how.
 
-PORT: where it listens. It answers GET /items/1, POST /items, GET /healthz.
+PORT: where it listens. It answers GET /items/1, POST /items, POST /graphql, GET /healthz.
 """
 
 import json
@@ -47,6 +47,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path == "/graphql":
+            return self.answer(200, {"data": {"item": {"id": "1", "name": "one"}}})
         self.answer(201, {"id": 2})
 
     def log_message(self, *args):

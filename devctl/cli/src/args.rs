@@ -4,6 +4,7 @@
 //! it they are the verb's own (`logs -f`, `ps -q`, `config --format`); long flags without such a clash may stand on either side.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -124,6 +125,16 @@ impl RuntimeFor {
             format!("`{runtime}` is none of `auto`, `docker`, `native` (for one service: `SERVICE=docker`)")
         })?;
         Ok(Self { service, runtime })
+    }
+}
+
+impl fmt::Display for RuntimeFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(service) = &self.service {
+            write!(f, "{service}=")?;
+        }
+        let written = self.runtime.to_possible_value();
+        f.write_str(written.as_ref().map_or("auto", clap::builder::PossibleValue::get_name))
     }
 }
 

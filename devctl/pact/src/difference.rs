@@ -61,6 +61,9 @@ const SECRET_HEADERS: [&str; 5] = [
     "x-api-key",
 ];
 const LONGEST_VALUE: usize = 2_000;
+/// What is shown in place of something that is not there.
+const NONE: &str = "(none)";
+const MUST_BE_THERE: &str = "must have every field that is promised";
 
 impl Difference {
     /// A difference of `part` as a whole.
@@ -75,9 +78,18 @@ impl Difference {
         }
     }
 
+    /// Names files below `directory` (with its last slash) from there.
+    pub(crate) fn name_from(&mut self, directory: &str) {
+        for text in [&mut self.message, &mut self.expected, &mut self.actual] {
+            *text = text.replace(directory, "");
+        }
+    }
+
     /// What differs, in one line with its path.
     pub fn sentence(&self) -> String {
-        if self.path.is_empty() || self.message.contains(&self.path) {
+        if self.part == Part::Status && !self.message.contains("status") {
+            format!("status: {}", self.message)
+        } else if self.path.is_empty() || self.message.contains(&self.path) {
             self.message.clone()
         } else {
             format!("{}: {}", self.path, self.message)
@@ -87,10 +99,44 @@ impl Difference {
 
 /// The differences that the pact crates found, sorted. Values of headers that carry secrets are left out.
 pub fn from_mismatches<'a>(mismatches: impl IntoIterator<Item = &'a Mismatch>) -> Vec<Difference> {
-    let mut differences: Vec<Difference> = mismatches.into_iter().map(from_mismatch).collect();
+    let mut differences: Vec<Difference> = mismatches
+        .into_iter()
+        .flat_map(|mismatch| missing_fields(mismatch).unwrap_or_else(|| vec![from_mismatch(mismatch)]))
+        .collect();
     differences.sort();
     differences.dedup();
     differences
+}
+
+/// One difference for each field that an object does not have: the matcher names them all in one sentence about the object.
+fn missing_fields(mismatch: &Mismatch) -> Option<Vec<Difference>> {
+    let Mismatch::BodyMismatch {
+        path,
+        expected: Some(expected),
+        actual: Some(actual),
+        mismatch,
+    } = mismatch
+    else {
+        return None;
+    };
+    if !mismatch.contains("is missing the following keys") {
+        return None;
+    }
+    let keys = |bytes: &Bytes| serde_json::from_slice::<Vec<String>>(bytes).ok();
+    let (expected, actual) = (keys(expected)?, keys(actual)?);
+    let there = match actual.is_empty() {
+        true => "an object without fields".to_owned(),
+        false => format!("an object with {}", actual.join(", ")),
+    };
+    let missing = expected.iter().filter(|key| !actual.contains(key));
+    let difference = |key: &String| {
+        let path = DocPath::new(path).map_or_else(|_| format!("{path}.{key}"), |path| path.join(key).to_string());
+        let message = format!("the field `{key}` is missing");
+        let mut difference = Difference::new(Part::Body, &path, &format!("the field `{key}`"), &there, message);
+        difference.rule = Some(MUST_BE_THERE.to_owned());
+        difference
+    };
+    Some(missing.map(difference).collect::<Vec<_>>()).filter(|found| !found.is_empty())
 }
 
 fn from_mismatch(mismatch: &Mismatch) -> Difference {
@@ -116,14 +162,14 @@ fn from_mismatch(mismatch: &Mismatch) -> Difference {
             expected,
             actual,
             ..
-        } => Difference::new(Part::Query, parameter, expected, actual, sentence),
+        } => Difference::new(Part::Query, parameter, expected, or_none(actual), sentence),
         Mismatch::HeaderMismatch { key, .. } if is_secret(key) => {
             let message = format!("the value of `{key}` differs or is missing (not shown)");
             Difference::new(Part::Header, key, "(not shown)", "(not shown)", message)
         }
         Mismatch::HeaderMismatch {
             key, expected, actual, ..
-        } => Difference::new(Part::Header, key, expected, actual, sentence),
+        } => Difference::new(Part::Header, key, expected, or_none(actual), sentence),
         Mismatch::BodyTypeMismatch { expected, actual, .. } => {
             Difference::new(Part::ContentType, "", expected, actual, sentence)
         }
@@ -133,7 +179,7 @@ fn from_mismatch(mismatch: &Mismatch) -> Difference {
             Part::Body,
             path,
             &text(expected.as_ref()),
-            &text(actual.as_ref()),
+            or_none(&text(actual.as_ref())),
             sentence,
         ),
         Mismatch::MetadataMismatch {
@@ -144,7 +190,7 @@ fn from_mismatch(mismatch: &Mismatch) -> Difference {
 
 /// Says of each difference which of the promise's `rules` it breaks.
 pub(crate) fn explain(differences: &mut [Difference], rules: &MatchingRules) {
-    for difference in differences {
+    for difference in differences.iter_mut().filter(|difference| difference.rule.is_none()) {
         let category = match difference.part {
             Part::Path => Category::PATH,
             Part::Status => Category::STATUS,
@@ -163,16 +209,8 @@ pub(crate) fn explain(differences: &mut [Difference], rules: &MatchingRules) {
             _ => difference.path.clone(),
         };
         let rules = rules.rules_for_category(category).unwrap_or_default();
-        difference.rule = rule_of(&rules, &path, &difference.message);
+        difference.rule = rule_at(&rules, &path);
     }
-}
-
-/// As [`rule_at`], but for what is not there at all, which no rule about a value decides.
-pub(crate) fn rule_of(rules: &MatchingRuleCategory, path: &str, message: &str) -> Option<String> {
-    if message.contains("is missing the following keys") {
-        return Some("must have every field that is promised".to_owned());
-    }
-    rule_at(rules, path)
 }
 
 /// The rule that decides at `path` of a part with these rules, as a sentence; without one the value itself is promised.
@@ -208,6 +246,10 @@ fn sentence(mismatch: &Mismatch) -> String {
         | Mismatch::BodyMismatch { mismatch, .. }
         | Mismatch::MetadataMismatch { mismatch, .. } => short(mismatch),
     }
+}
+
+fn or_none(value: &str) -> &str {
+    if value.is_empty() { NONE } else { value }
 }
 
 fn text(bytes: Option<&Bytes>) -> String {

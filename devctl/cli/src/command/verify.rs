@@ -3,6 +3,8 @@
 //! What is started is started by a second process of this program, whose parent this one becomes: whichever of the two is
 //! killed, nothing is left behind (`devctl_drivers::guardian`). No daemon is needed, and none is asked.
 
+mod again;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +22,9 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::{Project, ProjectError};
 use crate::render::verdicts::{self, Progress};
+
+/// Without `--answer-within`; what clap says must be the same.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Start each provider alone and replay what its consumers expect of it
 #[derive(Args, Debug)]
@@ -69,7 +74,7 @@ pub(crate) struct Verify {
     #[arg(long = "url", value_name = "PROVIDER=URL", value_parser = pair)]
     urls: Vec<(String, String)>,
 
-    /// Replay HTTP by Pact's own verifier
+    /// Judge HTTP and published messages by Pact's own verifier (gRPC has none here)
     #[arg(long)]
     reference: bool,
 
@@ -165,7 +170,8 @@ impl Verify {
         });
         runtime.shutdown_timeout(Duration::from_millis(200));
         progress.end();
-        let verified = ended.map_err(error)?;
+        let mut verified = ended.map_err(error)?;
+        verified.report.asked(&again::asked(&self, &context.global));
         self.write(&verified)?;
         match context.terminal.format {
             Format::Json => verdicts::json(&verified)?,

@@ -93,7 +93,9 @@ impl State {
         match told {
             Told::Found { providers, promises } => {
                 self.total = promises;
-                Some(format!("{promises} promises of {providers} providers"))
+                let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+                let (promises, providers) = (counted(promises, "promise"), counted(providers, "provider"));
+                Some(format!("{promises} of {providers}"))
             }
             Told::Building { provider } => Some(self.at(provider, "building")),
             Told::Broker => Some(self.at("broker".to_owned(), "booting")),

@@ -28,7 +28,7 @@ use devctl_drivers::dirs::Dirs;
 use devctl_wire::v1;
 use tokio_util::sync::CancellationToken;
 
-pub use devctl_pact::report::{Conclusion, Counts, Report, html, json, junit, replay_command, text};
+pub use devctl_pact::report::{Asked, Conclusion, Counts, Report, html, json, junit, text};
 pub use devctl_pact::verify::{Outcome, Shard, Verdict, Why};
 pub use session::verify;
 

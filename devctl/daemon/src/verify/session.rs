@@ -244,7 +244,8 @@ fn planned(works: &[Work]) -> Vec<String> {
             work::Place::Url(url) => format!("at {url}"),
             work::Place::NotHere { what, .. } => format!("not verifiable here: {what}"),
         };
-        lines.push(format!("{}: {} promises, {place}", work.provider, work.len()));
+        let many = if work.len() == 1 { "" } else { "s" };
+        lines.push(format!("{}: {} promise{many}, {place}", work.provider, work.len()));
         for (contract, interaction) in &work.promises {
             lines.push(format!(
                 "  {}  {}: {}",

@@ -427,6 +427,7 @@ impl Slot<'_> {
                         index: &self.session.index,
                         grpc: provider.grpc_address.clone(),
                         within: self.session.args.answer_within,
+                        reference: self.session.args.reference,
                     };
                     producer.verify(contract, interaction).await
                 }

@@ -86,7 +86,9 @@ pub(super) async fn find(args: &VerifyArgs, project: &Project) -> Result<Found, 
     };
     let only = args.interaction.as_ref().map(regex::Regex::as_str).unwrap_or_default();
     for (contract, interaction) in selection.pick(&index) {
+        // An id is that of one side alone.
         if matches!(interaction.kind, Kind::Message(_))
+            && only != interaction.id.0
             && let Some(service) = receiver(args, project, &contract.consumer)
         {
             let work = works.entry(service.clone()).or_insert_with(|| new(&service));

@@ -89,14 +89,15 @@ impl Schema {
     }
 
     fn told(&self, path: &str, message: &str, asked: &str) -> Difference {
-        let (wanted, message) = match self.place(message) {
+        let (actual, message) = match self.place(message) {
             Some(place) => (
-                format!("what {place} has"),
+                format!("{message} ({place})"),
                 format!("{message} ({place}), which {asked} asks for"),
             ),
-            None => (format!("what {} has", self.origin), format!("{message}: {asked}")),
+            None => (format!("{message} ({})", self.origin), format!("{message}: {asked}")),
         };
-        let mut difference = Difference::new(Part::Body, path, &wanted, asked, message);
+        let wanted = format!("a schema that knows what {asked} asks for");
+        let mut difference = Difference::new(Part::Body, path, &wanted, &actual, message);
         difference.rule = Some("must be valid against the provider's schema".to_owned());
         difference
     }

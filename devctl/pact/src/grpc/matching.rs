@@ -12,7 +12,7 @@ use prost_reflect::DynamicMessage;
 
 use super::json::{Unset, to_json};
 use super::unknown;
-use crate::difference::{Difference, from_mismatches, rule_of};
+use crate::difference::{Difference, from_mismatches, rule_at};
 
 /// Which way a message goes. A provider may say more than was promised; a consumer may not ask for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,9 @@ pub(crate) fn compare(
     for mut difference in from_mismatches(&mismatches) {
         // Where a field went is said once, and better than that its value is zero.
         if !differences.iter().any(|known| known.path == difference.path) {
-            difference.rule = rule_of(rules, &difference.path, &difference.message);
+            if difference.rule.is_none() {
+                difference.rule = rule_at(rules, &difference.path);
+            }
             differences.push(difference);
         }
     }

@@ -2,7 +2,7 @@
 //! that one broken file hides no other.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use globset::GlobBuilder;
@@ -55,7 +55,7 @@ pub async fn load(sources: &[Source], base: &Path) -> Loaded {
                 Ok((origin, text)) => loaded.take(&origin, &text),
                 Err(problem) => loaded.problems.push(problem),
             },
-            Source::Path(path) => loaded.take_path(&base.join(path)),
+            Source::Path(path) => loaded.take_path(&plain(&base.join(path))),
             Source::Glob(pattern) => loaded.take_glob(pattern, base),
         }
     }
@@ -98,7 +98,7 @@ impl Loaded {
     }
 
     fn take_glob(&mut self, pattern: &str, base: &Path) {
-        let full = base.join(pattern).to_string_lossy().into_owned();
+        let full = plain(&base.join(pattern)).to_string_lossy().into_owned();
         let glob = match GlobBuilder::new(&full).literal_separator(true).build() {
             Ok(glob) => glob.compile_matcher(),
             Err(cause) => {
@@ -153,6 +153,26 @@ impl Loaded {
         }
         found.sort();
         found
+    }
+}
+
+/// The path without `.` and `..`, as it is shown: which folder of links it goes through does not matter to whoever reads it.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if plain.file_name().is_some() => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    // Through a link, `..` may lead elsewhere.
+    match (plain.canonicalize(), path.canonicalize()) {
+        (Ok(one), Ok(other)) if one == other => plain,
+        (Err(_), Err(_)) => plain,
+        _ => path.to_owned(),
     }
 }
 

@@ -166,6 +166,18 @@ fn trace(delivery: &Delivery) -> Option<String> {
     (trace.len() == 32).then_some(trace)
 }
 
+/// Says of an outcome without any message how long one was waited for.
+pub fn waited(outcome: &mut Outcome, limit: Duration) {
+    let (Verdict::Broken { mismatches } | Verdict::Pending { mismatches, .. }) = &mut outcome.verdict else {
+        return;
+    };
+    for difference in mismatches {
+        let limit = format!("within {} ms", limit.as_millis());
+        difference.message = format!("{} {limit}", difference.message);
+        difference.rule = Some(format!("must be published {limit}"));
+    }
+}
+
 fn expected(interaction: &Interaction) -> Result<&AsynchronousMessage, Why> {
     match &interaction.kind {
         Kind::Message(message) => Ok(message),
@@ -180,11 +192,21 @@ fn place(difference: &mut Difference) {
     if difference.part != Part::Metadata {
         return;
     }
-    match Meant::of(&difference.path) {
-        Meant::Exchange | Meant::RoutingKey => difference.part = Part::Address,
-        Meant::ContentType => difference.part = Part::ContentType,
-        Meant::Property(_) | Meant::Header => {}
-    }
+    let address = match Meant::of(&difference.path) {
+        Meant::Exchange => "to the exchange",
+        Meant::RoutingKey => "with the routing key",
+        Meant::ContentType => {
+            difference.part = Part::ContentType;
+            return;
+        }
+        Meant::Property(_) | Meant::Header => return,
+    };
+    difference.part = Part::Address;
+    let (expected, actual) = (
+        difference.expected.trim_matches('"'),
+        difference.actual.trim_matches('"'),
+    );
+    difference.message = format!("expected to be published {address} `{expected}`, was published {address} `{actual}`");
 }
 
 fn nothing(interaction: &Interaction) -> Result<Difference, Why> {

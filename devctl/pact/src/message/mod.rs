@@ -18,5 +18,5 @@ mod publish;
 
 pub use delivery::Delivery;
 pub(crate) use judge::explain_delivery;
-pub use judge::{Judged, judge, nearest, outcome};
+pub use judge::{Judged, judge, nearest, outcome, waited};
 pub use publish::{Publishable, publishable};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Report, replay_command, text};
+use super::{Report, text};
 use crate::verify::{Outcome, Verdict};
 
 /// The version of the report's shape.
@@ -63,7 +63,7 @@ fn outcome(of: &Outcome) -> Value {
         "trace": of.trace,
         "logs": of.logs,
         "exchange": exchange,
-        "replay": replay_command(of),
+        "replay": of.again,
     })
 }
 

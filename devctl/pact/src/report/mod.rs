@@ -8,6 +8,7 @@ pub mod junit;
 pub mod text;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::verify::{Outcome, Verdict};
 
@@ -94,6 +95,22 @@ impl Report {
         report
     }
 
+    /// Says of each outcome how only it is replayed.
+    pub fn asked(&mut self, asked: &Asked) {
+        let directory = Some(format!("{}/", asked.directory.display())).filter(|directory| directory.len() > 1);
+        let consumers = self.providers.iter_mut().flat_map(|provider| &mut provider.consumers);
+        for outcome in consumers.flat_map(|consumer| &mut consumer.outcomes) {
+            outcome.again = asked.again(outcome);
+            let Some(directory) = &directory else { continue };
+            if let Some(below) = outcome.pact.strip_prefix(directory) {
+                outcome.pact = below.to_owned();
+            }
+            if let Verdict::Broken { mismatches } | Verdict::Pending { mismatches, .. } = &mut outcome.verdict {
+                mismatches.iter_mut().for_each(|one| one.name_from(directory));
+            }
+        }
+    }
+
     /// What the exit status says.
     pub fn conclusion(&self) -> Conclusion {
         match self.counts {
@@ -150,10 +167,42 @@ impl Counts {
     }
 }
 
-/// The command that replays only this interaction.
-pub fn replay_command(outcome: &Outcome) -> String {
-    format!(
-        "devctl verify --provider {} --consumer {} --interaction {}",
-        outcome.provider, outcome.consumer, outcome.interaction
-    )
+/// How a run was asked for, so that a part of it can be asked for again: the words around `verify` and its selection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The program, and what names the project: `devctl -f compose/compose.yaml`.
+    pub before: Vec<String>,
+    /// What says how it is replayed, and which pacts are read.
+    pub after: Vec<String>,
+    /// The caller's directory: pacts below it are named from there.
+    pub directory: PathBuf,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            before: vec!["devctl".to_owned()],
+            after: Vec::new(),
+            directory: PathBuf::new(),
+        }
+    }
+}
+
+impl Asked {
+    /// The command that replays only this interaction, whatever is known of it; to be pasted into a shell.
+    pub fn again(&self, outcome: &Outcome) -> String {
+        let id = outcome.interaction.to_string();
+        let selection = [
+            "verify",
+            "--no-cache",
+            "--provider",
+            &outcome.provider,
+            "--consumer",
+            &outcome.consumer,
+            "--interaction",
+            &id,
+        ];
+        let before = self.before.iter().map(String::as_str);
+        shell_words::join(before.chain(selection).chain(self.after.iter().map(String::as_str)))
+    }
 }

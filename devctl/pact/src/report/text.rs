@@ -1,6 +1,6 @@
 //! What a terminal shows, as lines without colour: the one line of a provider, and a broken promise in full.
 
-use super::{ProviderReport, replay_command};
+use super::ProviderReport;
 use crate::difference::Difference;
 use crate::verify::{Outcome, Verdict};
 
@@ -74,6 +74,8 @@ pub fn details(outcome: &Outcome) -> Vec<String> {
         lines.push(format!("trace: {trace}"));
     }
     lines.push(format!("pact: {}", outcome.pact));
-    lines.push(format!("again: {}", replay_command(outcome)));
+    if !outcome.again.is_empty() {
+        lines.push(format!("again: {}", outcome.again));
+    }
     lines
 }

@@ -18,9 +18,11 @@ use pact_verifier::{
 };
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+use uuid::Uuid;
 
 use super::http::Target;
 use super::published::{Endpoint, Published};
+use super::request::exchange;
 use super::verdict::{Outcome, Verdict, Why};
 use super::{ProviderStates, Values};
 use crate::difference::{explain, from_mismatches};
@@ -140,12 +142,16 @@ async fn verify(
             return outcome(Verdict::CouldNotRun { why });
         }
     };
-    let verdict = judge(target, contract, interaction, values)
+    let trace = Uuid::new_v4().simple().to_string();
+    let mut target = target.clone();
+    let parent = format!("00-{trace}-{}-01", &trace[..16]);
+    target.headers.push(("traceparent".to_owned(), parent));
+    let verdict = judge(&target, contract, interaction, values)
         .await
         .unwrap_or_else(|cause| Verdict::CouldNotRun {
             why: Why::Matcher { cause },
         });
-    match states.tear_down(&interaction.states).await {
+    let mut outcome = match states.tear_down(&interaction.states).await {
         Ok(()) => outcome(verdict),
         Err(failure) => outcome(Verdict::CouldNotRun {
             why: Why::State {
@@ -153,7 +159,13 @@ async fn verify(
                 help: failure.help,
             },
         }),
+    };
+    if let (Kind::Http(http), false) = (&interaction.kind, outcome.verdict == Verdict::Passed) {
+        // The verifier keeps the answer to itself.
+        outcome.exchange = Some(exchange(&http.request, None));
     }
+    outcome.trace = Some(trace);
+    outcome
 }
 
 async fn judge(

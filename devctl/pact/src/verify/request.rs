@@ -84,13 +84,20 @@ pub(super) fn exchange(request: &HttpRequest, response: Option<&HttpResponse>) -
     Exchange {
         request: format!("{} {target}", request.method),
         request_headers: shown(request.headers.as_ref()),
-        request_body: short(&request.body.display_string()),
+        request_body: text(&request.body),
         status: response.map(|response| response.status).unwrap_or_default(),
         answer: response.map(|response| response.status.to_string()).unwrap_or_default(),
         response_headers: shown(response.and_then(|response| response.headers.as_ref())),
-        response_body: response
-            .map(|response| short(&response.body.display_string()))
-            .unwrap_or_default(),
+        response_body: response.map(|response| text(&response.body)).unwrap_or_default(),
+    }
+}
+
+/// A body as it is read, whatever its content type is called; what is no text is described.
+fn text(body: &OptionalBody) -> String {
+    match body.value().map(|bytes| String::from_utf8(bytes.to_vec())) {
+        None => String::new(),
+        Some(Ok(text)) => short(&text),
+        Some(Err(bytes)) => format!("{} bytes, not text", bytes.as_bytes().len()),
     }
 }
 

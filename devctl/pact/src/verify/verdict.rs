@@ -216,6 +216,9 @@ pub struct Outcome {
     pub logs: Vec<String>,
     /// The verdict was taken from the cache, nothing was replayed.
     pub cached: bool,
+    /// The command that replays only this one; whoever was asked fills it in, anew each time.
+    #[serde(skip)]
+    pub again: String,
 }
 
 impl Outcome {
@@ -235,6 +238,7 @@ impl Outcome {
             trace: None,
             logs: Vec::new(),
             cached: false,
+            again: String::new(),
         }
     }
 

@@ -99,9 +99,9 @@ async fn each_difference_has_its_path_and_rule() {
     let cases: [(&str, Value, &str, &str); 5] = [
         ("/id", json!("XYZ"), "$.id", "regular expression /[0-9a-f]+/"),
         ("/amount/currency", json!("USD"), "$.amount.currency", "equal"),
-        ("/amount", json!(null), "$", ""),
+        ("/amount", json!(null), "$.amount", "must have every field"),
         ("/status", json!("INVOICE_STATUS_OPEN"), "$.status", "equal"),
-        ("/createdAt", json!(null), "$", ""),
+        ("/createdAt", json!(null), "$.created_at", "must have every field"),
     ];
     for (at, value, path, rule) in cases {
         let mut wrong = kept();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use devctl_pact::cells::{Ingredients, Verdicts};
 use devctl_pact::difference::{Difference, Part};
-use devctl_pact::report::{Conclusion, Report, html, json, junit, text};
+use devctl_pact::report::{Asked, Conclusion, Report, html, json, junit, text};
 use devctl_pact::verify::{Outcome, Verdict, Why};
 use serde_json::json;
 
@@ -57,7 +57,12 @@ fn the_exit_status_never_takes_one_for_the_other() {
 
 #[test]
 fn every_form_tells_the_same() {
-    let report = Report::new(outcomes(vec![Verdict::Passed, broken(), pending(), could_not_run()]));
+    let mut report = Report::new(outcomes(vec![Verdict::Passed, broken(), pending(), could_not_run()]));
+    report.asked(&Asked {
+        before: vec!["devctl".to_owned(), "-f".to_owned(), "my compose.yaml".to_owned()],
+        after: vec!["pacts/*.json".to_owned()],
+        ..Asked::default()
+    });
     let shop = &report.providers[0];
     assert_eq!(
         text::line(shop),
@@ -65,7 +70,9 @@ fn every_form_tells_the_same() {
          Expected 'x' (String) to be the same type as '1' (Integer)"
     );
     let id = &shop.consumers[0].outcomes[1].interaction;
-    let again = format!("again: devctl verify --provider shop --consumer web --interaction {id}");
+    let again = format!(
+        "again: devctl -f 'my compose.yaml' verify --no-cache --provider shop --consumer web --interaction {id} 'pacts/*.json'"
+    );
     assert!(text::details(&shop.consumers[0].outcomes[1]).contains(&again));
 
     let document = json::render(&report);

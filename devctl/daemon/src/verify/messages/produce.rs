@@ -1,5 +1,6 @@
 //! The provider's side of messages: state, drain, trigger, then whatever was really published is held against the promise.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use devctl_pact::grpc::Proto;
@@ -9,7 +10,9 @@ use devctl_pact::index::{Contract, Index, Interaction, Kind};
 use devctl_pact::message;
 use devctl_pact::states::file::{Declared, GrpcCall, Trigger};
 use devctl_pact::states::steps::Doers;
-use devctl_pact::verify::{Outcome, ProviderStates, Verdict, Why};
+use devctl_pact::verify::{Outcome, ProviderStates, Verdict, Why, reference};
+
+use uuid::Uuid;
 
 use super::broker;
 use super::bus::{Bus, BusError, Tap};
@@ -28,11 +31,25 @@ pub(in crate::verify) struct Producer<'a> {
     pub(in crate::verify) grpc: Option<String>,
     /// A message that takes longer was not published.
     pub(in crate::verify) within: Duration,
+    /// What was published is judged by Pact's own verifier.
+    pub(in crate::verify) reference: bool,
+}
+
+/// What made the provider publish, as reports show it: the call, and what it carried.
+fn shown(trigger: &Trigger) -> (String, String) {
+    match trigger {
+        Trigger::Http(call) => {
+            let body = call.body.as_ref().map(ToString::to_string);
+            (format!("{} {}", call.method, call.path), body.unwrap_or_default())
+        }
+        Trigger::Grpc(call) => (call.method.clone(), call.message.to_string()),
+        Trigger::Sql(sql) => ("SQL".to_owned(), sql.clone()),
+    }
 }
 
 impl Producer<'_> {
     /// Verifies one promise.
-    pub(in crate::verify) async fn verify(&self, contract: &Contract, interaction: &Interaction) -> Outcome {
+    pub(in crate::verify) async fn verify(&self, contract: &Arc<Contract>, interaction: &Arc<Interaction>) -> Outcome {
         let began = Instant::now();
         let failed = |verdict| Outcome::new(contract, interaction, verdict, began.elapsed());
         let rules = self.declared.messages.get(&interaction.description);
@@ -64,14 +81,20 @@ impl Producer<'_> {
         if let Err(error) = tap.drain().await {
             return failed(broker(error));
         }
-        let pulled = self.pull(trigger).await;
-        let outcome = match pulled {
+        let trace = Uuid::new_v4().simple().to_string();
+        let pulled = self.pull(trigger, &trace).await;
+        let mut outcome = match pulled {
             Ok(()) => self.hear(&mut tap, contract, interaction, began).await,
             Err(cause) => {
                 let why = Why::Trigger { cause };
                 failed(Verdict::CouldNotRun { why })
             }
         };
+        if outcome.verdict != Verdict::Passed {
+            let exchange = outcome.exchange.get_or_insert_default();
+            (exchange.request, exchange.request_body) = shown(trigger);
+        }
+        outcome.trace.get_or_insert(trace);
         let torn_down = self.states.tear_down(&interaction.states).await;
         match (&outcome.verdict, torn_down) {
             (Verdict::Passed, Err(failure)) => {
@@ -99,7 +122,13 @@ impl Producer<'_> {
     }
 
     /// Hears what is published until something keeps the promise, or nothing comes any more.
-    async fn hear(&self, tap: &mut Tap, contract: &Contract, interaction: &Interaction, began: Instant) -> Outcome {
+    async fn hear(
+        &self,
+        tap: &mut Tap,
+        contract: &Arc<Contract>,
+        interaction: &Arc<Interaction>,
+        began: Instant,
+    ) -> Outcome {
         let deadline = Instant::now() + self.within;
         let mut heard = Vec::new();
         loop {
@@ -111,21 +140,35 @@ impl Producer<'_> {
                     let verdict = broker("it went away while the message was waited for");
                     return Outcome::new(contract, interaction, verdict, began.elapsed());
                 }
-                Err(_) => return message::outcome(contract, interaction, &heard, began.elapsed()).await,
+                Err(_) => break,
             }
             let judged = message::nearest(contract, interaction, &heard).await;
             if judged.is_ok_and(|judged| judged.differences.is_empty()) {
-                return message::outcome(contract, interaction, &heard, began.elapsed()).await;
+                break;
             }
         }
+        let took = began.elapsed();
+        let mut outcome = message::outcome(contract, interaction, &heard, took).await;
+        if heard.is_empty() {
+            message::waited(&mut outcome, self.within);
+        } else if self.reference {
+            outcome.verdict = reference::verify_message(contract, interaction, &heard, took)
+                .await
+                .verdict;
+        }
+        outcome
     }
 
-    async fn pull(&self, trigger: &Trigger) -> Result<(), String> {
+    /// Makes the provider publish. Its calls carry the `trace`, so that what it logs of them is found.
+    async fn pull(&self, trigger: &Trigger, trace: &str) -> Result<(), String> {
+        let parent = || ("traceparent".to_owned(), format!("00-{trace}-{}-01", &trace[..16]));
         let missing = |what: &str| format!("the provider was started without anything to do `{what}` on");
         match trigger {
             Trigger::Http(call) => {
                 let http = self.doers.http.as_ref().ok_or_else(|| missing("http"))?;
-                http.call(call).await.map_err(|error| crate::start::told(&error))
+                let mut call = call.clone();
+                call.headers.extend([parent()]);
+                http.call(&call).await.map_err(|error| crate::start::told(&error))
             }
             Trigger::Sql(sql) => {
                 let database = self.doers.sql.as_ref().ok_or_else(|| missing("sql"))?;
@@ -135,7 +178,9 @@ impl Producer<'_> {
                     .map_err(|error| crate::start::told(&error))
             }
             Trigger::Grpc(call) => {
-                self.call(call, self.grpc.as_ref().ok_or_else(|| missing("grpc"))?)
+                let mut call = call.clone();
+                call.metadata.extend([parent()]);
+                self.call(&call, self.grpc.as_ref().ok_or_else(|| missing("grpc"))?)
                     .await
             }
         }
