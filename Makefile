@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DEVCTL := target/debug/devctl
 PHOENIX := $(DEVCTL) -f compose/compose.yaml
 
-.PHONY: help bench-verify setup setup-docker build up down test test-services contracts mutations lint fmt bench bench-reload bench-edge bench-compose fuzz-compose conformance
+.PHONY: help bench-verify setup setup-docker build up down test test-services contracts mutations foreign lint fmt bench bench-reload bench-edge bench-compose fuzz-compose conformance
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ contracts: build ## whether the committed contracts are what the consumers' test
 
 mutations: build ## breaks the sample's providers in ten ways: each must be found and named (about five minutes)
 	DEVCTL="$(CURDIR)/$(DEVCTL)" contracts/mutations.py
+
+foreign: build ## Pact's own tools on our contracts, ours on theirs (PYTHON= one with pact-python and pact-python-cli)
+	DEVCTL="$(CURDIR)/$(DEVCTL)" $(or $(PYTHON),python3) contracts/foreign.py
 
 lint: setup ## formatting, clippy, docs: whatever CI refuses
 	cargo fmt --all -- --check

@@ -326,3 +326,54 @@ fn an_interrupt_or_a_kill_leaves_nothing() {
         project.wait_until_gone(Duration::from_secs(5));
     }
 }
+
+#[test]
+fn a_provider_is_served_to_the_verifiers_of_others_until_it_is_interrupted() {
+    use nix::sys::signal::{Signal, kill};
+    use std::io::{BufRead as _, BufReader};
+    let project = project("");
+    let mut child = project
+        .command(&["--format", "json", "verify", "--provider", "items", "--serve"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("devctl can be run");
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().expect("its stdout"));
+    out.read_line(&mut line).expect("a line");
+    let at: Value = serde_json::from_str(&line).expect("JSON");
+    let (url, states) = (
+        at["url"].as_str().expect("a URL"),
+        at["states"].as_str().expect("a URL"),
+    );
+    let _set_already = rustls::crypto::ring::default_provider().install_default();
+    let ask = |url: &str, body: Option<Value>| {
+        let client = reqwest::Client::new();
+        let request = match body {
+            Some(body) => client.post(url).json(&body),
+            None => client.get(url),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let answer = request.send().await.expect("an answer");
+            (answer.status().as_u16(), answer.text().await.expect("a body"))
+        })
+    };
+    assert_eq!(ask(&format!("{url}/items/1"), None).0, 200);
+    let state = |name: &str, action: &str| ask(states, Some(json!({"state": name, "params": {}, "action": action})));
+    assert_eq!(state("there is an item", "setup"), (200, "{}".to_owned()));
+    assert_eq!(state("there is an item", "teardown").0, 200);
+    assert_eq!(state("", "setup").0, 200);
+    let (status, said) = state("there is an itm", "setup");
+    assert!(
+        status == 500 && said.contains("did you mean `there is an item`?"),
+        "{status} {said}"
+    );
+    assert_eq!(state("there is an item", "set-up").0, 400);
+
+    kill(nix::unistd::Pid::from_raw(child.id() as i32), Signal::SIGINT).expect("a signal");
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+    project.wait_until_gone(Duration::from_secs(5));
+
+    let said = verified(&project, &["--serve"]);
+    assert_eq!(said.code, 2, "which one? {}{}", said.out, said.err);
+}

@@ -28,6 +28,7 @@ pub mod index;
 pub mod message;
 pub mod privacy;
 pub mod report;
+mod served;
 pub mod states;
 pub mod stub;
 pub mod verify;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use devctl_daemon::verify::{self, Conclusion, Shard, VerifyArgs, VerifyError};
+use devctl_daemon::verify::{self, Conclusion, Shard, Told, VerifyArgs, VerifyError};
 use devctl_drivers::guardian::{self, GUARDIAN_VARIABLE, Guarded};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -82,6 +82,10 @@ pub(crate) struct Verify {
     #[arg(long)]
     dry_run: bool,
 
+    /// Replay nothing: bring one provider up with an endpoint for its states, for Pact's own tools, and wait
+    #[arg(long, conflicts_with_all = ["dry_run", "reference", "junit", "json", "html", "urls"], requires = "providers")]
+    serve: bool,
+
     /// Write a JUnit report
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     junit: Option<PathBuf>,
@@ -110,6 +114,12 @@ impl Verify {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
         let project = context.project()?;
+        if self.serve && self.providers.len() != 1 {
+            return Err(Error::Refused {
+                what: format!("failed to serve {} providers: one at a time", self.providers.len()),
+                help: Some("name one: `--provider NAME --serve`".to_owned()),
+            });
+        }
         if self.dry_run || is_guarded() {
             return self.verify(context, &project);
         }
@@ -145,16 +155,25 @@ impl Verify {
             changed_since: self.changed_since.clone(),
             shard: self.shard,
             jobs: self.jobs.map(usize::from),
-            no_cache: self.no_cache,
+            no_cache: self.no_cache || self.serve,
             fail_fast: self.fail_fast,
             reference: self.reference,
             dry_run: self.dry_run,
+            serve: self.serve,
             urls: self.urls.clone(),
             answer_within: self.answer_within,
             stop: stop.clone(),
         };
         let progress = Arc::new(Progress::new(context.terminal, context.global.quiet));
-        let hears = progress.clone();
+        let (hears, terminal) = (progress.clone(), context.terminal);
+        let hear = move |told| match told {
+            Told::Serving(serving) => {
+                hears.end();
+                // Whoever closed stdout wants to hear nothing.
+                let _closed = verdicts::serving(&serving, terminal);
+            }
+            told => hears.hear(told),
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -166,11 +185,15 @@ impl Verify {
             })?;
         let ended = runtime.block_on(async move {
             tokio::spawn(until_told(stop));
-            verify::verify(args, Arc::new(move |told| hears.hear(told))).await
+            verify::verify(args, Arc::new(hear)).await
         });
         runtime.shutdown_timeout(Duration::from_millis(200));
         progress.end();
         let mut verified = ended.map_err(error)?;
+        if self.serve && verified.interrupted {
+            // That is how it ends.
+            return Ok(Exit::Ok);
+        }
         verified.report.asked(&again::asked(&self, &context.global));
         self.write(&verified)?;
         match context.terminal.format {

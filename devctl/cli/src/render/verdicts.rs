@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use devctl_daemon::verify::{self, Outcome, Report, Told, Verdict, Verified, Why};
+use devctl_daemon::verify::{self, Outcome, Report, Serving, Told, Verdict, Verified, Why};
 use serde_json::json;
 
 use super::style::Style;
@@ -116,6 +116,8 @@ impl State {
                 self.broken += usize::from(matches!(outcome.verdict, Verdict::Broken { .. }));
                 None
             }
+            // Told on stdout, by whoever asked for it.
+            Told::Serving(_) => None,
             Told::Warning(text) => Some(format!("warning: {text}")),
         }
     }
@@ -144,6 +146,54 @@ impl State {
             at.join(" · ")
         )
     }
+}
+
+/// Where a provider waits for the verifiers of others, and how Pact's own is told.
+pub(crate) fn serving(serving: &Serving, terminal: Terminal) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if terminal.format == Format::Json {
+        let (url, grpc) = (&serving.url, &serving.grpc);
+        let (provider, states, pacts) = (&serving.provider, &serving.states, &serving.pacts);
+        let told = json!({"provider": provider, "url": url, "grpc": grpc, "states": states, "pacts": pacts});
+        writeln!(out, "{told}")?;
+        return out.flush();
+    }
+    let known = [
+        ("provider", serving.url.as_deref()),
+        ("grpc", serving.grpc.as_deref()),
+        ("states", Some(&serving.states)),
+    ];
+    for (name, at) in known {
+        if let Some(at) = at {
+            writeln!(out, "{name}  {at}")?;
+        }
+    }
+    out.flush()?;
+    let Some((host, port)) = serving
+        .url
+        .as_deref()
+        .and_then(|url| url.strip_prefix("http://")?.rsplit_once(':'))
+    else {
+        return Ok(());
+    };
+    let mut words = vec![
+        "pact",
+        "verifier",
+        "--provider-name",
+        &serving.provider,
+        "--hostname",
+        host,
+        "--port",
+        port,
+    ];
+    words.extend(["--state-change-url", &serving.states, "--state-change-teardown"]);
+    let files = serving.pacts.iter().flat_map(|pact| ["--file", pact.as_str()]);
+    let line = shell_words::join(words.into_iter().chain(files));
+    writeln!(
+        io::stderr(),
+        "{}\n  {line}",
+        terminal.err.dim("for Pact's own tools, until Ctrl-C:")
+    )
 }
 
 /// The verdicts as one JSON document.

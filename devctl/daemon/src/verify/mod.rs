@@ -61,6 +61,8 @@ pub struct VerifyArgs {
     pub reference: bool,
     /// Nothing is started.
     pub dry_run: bool,
+    /// Nothing is replayed: a provider that is ready waits for the verifiers of others.
+    pub serve: bool,
     /// Where providers run that are not of the project.
     pub urls: Vec<(String, String)>,
     /// An answer that takes longer breaks the promise.
@@ -100,10 +102,27 @@ pub enum Told {
         /// How many are replayed.
         promises: usize,
     },
+    /// It waits for the verifiers of others.
+    Serving(Box<Serving>),
     /// One verdict.
     Replayed(Box<Outcome>),
     /// A warning.
     Warning(String),
+}
+
+/// Where a provider waits for the verifiers of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serving {
+    /// As the pacts name it.
+    pub provider: String,
+    /// Where it answers HTTP.
+    pub url: Option<String>,
+    /// Where it answers gRPC.
+    pub grpc: Option<String>,
+    /// Where its states are asked for (Pact's `--state-change-url`, with tear-downs).
+    pub states: String,
+    /// The pacts that have promises of it over HTTP.
+    pub pacts: Vec<String>,
 }
 
 /// Whoever is told; called from several tasks.

@@ -11,6 +11,7 @@ use devctl_pact::index::{Contract, Interaction, Kind};
 use devctl_pact::states::file::Declared;
 use devctl_pact::states::http::HttpCaller;
 use devctl_pact::states::postgres::Postgres;
+use devctl_pact::states::serve::StateServer;
 use devctl_pact::states::steps::Doers;
 use devctl_pact::states::{self, Executor};
 use devctl_pact::stub::Stub;
@@ -29,7 +30,7 @@ use super::ready::{failed, not_ready};
 use super::reduce::{self, Needs};
 use super::session::Session;
 use super::work::Work;
-use super::{Told, documents};
+use super::{Serving, Told, documents};
 use crate::live::Live;
 use crate::prepare::pacticipant;
 
@@ -173,7 +174,36 @@ impl Slot<'_> {
             Ok(provider) => provider,
             Err(what) => return unready_because(self.work, &what),
         };
+        if self.session.args.serve {
+            return self.serve(&live, &provider).await;
+        }
         self.replay(&live, &provider).await
+    }
+
+    /// Waits for the verifiers of others, with an endpoint for its states, until it ends.
+    async fn serve(&self, live: &Live, provider: &Provider) -> Vec<Outcome> {
+        let states = match StateServer::start(provider.states.clone()).await {
+            Ok(states) => states,
+            Err(error) => return unready_because(self.work, &format!("no port for its states: {error}")),
+        };
+        let http = self.work.promises.iter();
+        let http = http.filter(|(_, interaction)| matches!(interaction.kind, Kind::Http(_)));
+        let mut pacts: Vec<String> = http.map(|(contract, _)| contract.origin.to_string()).collect();
+        pacts.dedup();
+        let calls = self.work.promises.iter();
+        let calls = calls.filter(|(_, interaction)| matches!(interaction.kind, Kind::SyncMessage(_)));
+        (self.session.tell)(Told::Serving(Box::new(Serving {
+            provider: self.work.provider.clone(),
+            url: provider
+                .base
+                .as_ref()
+                .map(|base| base.as_str().trim_end_matches('/').to_owned()),
+            grpc: provider.grpc_address.clone().filter(|_| calls.count() > 0),
+            states: format!("http://{}", states.address()),
+            pacts,
+        })));
+        let exit = live.handle.wait().await;
+        unready_because(self.work, &format!("it ended: {exit}"))
     }
 
     /// Everything that promises are replayed with. An error is why nothing can be.

@@ -2,12 +2,13 @@
 //!
 //! A state is a list of steps over its parameters: `sql` with bound parameters, `http` at the provider, `amqp`, and
 //! `stub`, which says what a neighbour answers, since the state of a service without a database is just that. [`mod@file`]
-//! reads the declaration, [`steps`] are the traits by which steps are done, [`postgres`] and [`http`] do two of them.
+//! reads the declaration, [`steps`] are the traits by which steps are done, [`postgres`] and [`http`] do two of them. [`serve`] sets states for other verifiers.
 
 pub mod file;
 mod fill;
 pub mod http;
 pub mod postgres;
+pub mod serve;
 pub mod steps;
 
 use std::collections::BTreeMap;

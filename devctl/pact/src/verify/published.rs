@@ -11,15 +11,12 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use pact_models::provider_states::ProviderState;
 use serde_json::{Map, Value, json};
-use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
 
 use crate::index::{Interaction, Kind};
 use crate::message::Delivery;
+use crate::served::Served;
 
 /// The header that carries a message's metadata.
 pub const METADATA_HEADER: &str = "pact-message-metadata";
@@ -88,16 +85,7 @@ impl Published {
 
 /// Serves messages on loopback; it stops when dropped.
 #[derive(Debug)]
-pub struct Endpoint {
-    address: SocketAddr,
-    server: JoinHandle<()>,
-}
-
-impl Drop for Endpoint {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
+pub struct Endpoint(Served);
 
 impl Endpoint {
     /// Serves `messages` on a free port.
@@ -106,38 +94,17 @@ impl Endpoint {
     ///
     /// Where the system gives no port.
     pub async fn start(messages: Vec<Published>) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let server = tokio::spawn(serve(listener, Arc::new(messages)));
-        Ok(Self { address, server })
+        let messages = Arc::new(messages);
+        let answer = move |request| {
+            let messages = Arc::clone(&messages);
+            async move { answer(request, &messages).await }
+        };
+        Served::start(answer).await.map(Self)
     }
 
     /// Where it answers, at every path.
     pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-async fn serve(listener: TcpListener, messages: Arc<Vec<Published>>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((socket, _)) = accepted else { continue };
-                let messages = Arc::clone(&messages);
-                let answer = service_fn(move |request| {
-                    let messages = Arc::clone(&messages);
-                    async move { Ok::<_, std::convert::Infallible>(answer(request, &messages).await) }
-                });
-                let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), answer);
-                connections.spawn(async move {
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%error, "a verifier left");
-                    }
-                });
-            }
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-        }
+        self.0.address
     }
 }
 
