@@ -195,11 +195,13 @@ impl Verify {
             return Ok(Exit::Ok);
         }
         verified.report.asked(&again::asked(&self, &context.global));
-        self.write(&verified)?;
+        let written = self.write(&verified);
         match context.terminal.format {
             Format::Json => verdicts::json(&verified)?,
             Format::Tty | Format::Plain => verdicts::text(&verified, context, progress.took())?,
         }
+        // What was found out is told whether or not a report could be written.
+        written?;
         if verified.interrupted {
             return Ok(Exit::Signal(2));
         }

@@ -216,6 +216,14 @@ pub(crate) fn text(verified: &Verified, context: &Context, took: Duration) -> io
     for problem in &verified.problems {
         writeln!(io::stderr(), "{} {problem}", context.terminal.err.error("error:"))?;
     }
+    if verified.planned.is_empty()
+        && verified.problems.is_empty()
+        && verified.report.providers.is_empty()
+        && !verified.interrupted
+    {
+        // Such as with `--changed-since`, or in a shard that got none.
+        writeln!(out, "nothing to verify")?;
+    }
     if !verified.planned.is_empty() || verified.report.providers.is_empty() && !verified.interrupted {
         return Ok(());
     }

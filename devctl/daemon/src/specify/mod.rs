@@ -306,7 +306,7 @@ pub(crate) fn normal(path: &Path) -> PathBuf {
 }
 
 /// Bind mounts: path in the container -> path here.
-fn binds(project: &Project, service: &Service) -> IndexMap<String, PathBuf> {
+pub(crate) fn binds(project: &Project, service: &Service) -> IndexMap<String, PathBuf> {
     let bind = |mount: &Mount| {
         let source = mount.source.as_ref().filter(|_| mount.kind == MountKind::Bind)?;
         Some((mount.target.clone()?, normal(&project.working_dir.join(source))))

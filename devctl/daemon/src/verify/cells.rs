@@ -173,6 +173,12 @@ fn shared(session: &Session, service: &str) -> Option<Ingredients> {
             session.source.runtimes.get(name)
         ));
         migrations.update(specify::mounted(project, server));
+        for (_, folder) in specify::binds(project, server)
+            .into_iter()
+            .filter(|(_, path)| path.is_dir())
+        {
+            add_tree(&mut migrations, &folder);
+        }
         if reduce::role(server, false) == Role::Neighbour {
             // A job that prepares the servers is as much a part of what is verified as the provider.
             let job = self::spec(session, name)?;

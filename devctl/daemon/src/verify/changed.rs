@@ -7,9 +7,9 @@ use std::process::Command;
 use devctl_compose::model::{Project, Service};
 use devctl_pact::index::Origin;
 
-use super::VerifyError;
 use super::work::{Found, Place, Promise, Work};
-use crate::specify::normal;
+use super::{VerifyError, documents, reduce};
+use crate::specify::{self, normal};
 
 /// Leaves out promises whose pact, provider and neighbours' pacts are what they were at `revision`.
 pub(super) async fn retain(project: &Project, revision: &str, found: &mut Found) -> Result<(), VerifyError> {
@@ -25,16 +25,24 @@ pub(super) async fn retain(project: &Project, revision: &str, found: &mut Found)
         _ => true,
     };
     let touched = |work: &Work| {
-        let Place::Service(name) = &work.place else { return true };
+        let name = match &work.place {
+            Place::Service(name) => name,
+            // What runs elsewhere may have changed; what runs nowhere is no matter of this project.
+            Place::Url(_) => return true,
+            Place::NotHere { .. } => return false,
+        };
         let Some(service) = project.services.get(name) else {
             return true;
         };
         let consumer = crate::prepare::pacticipant(project, name, false);
         let mut neighbours = found.index.of_consumer(&consumer);
         neighbours.any(|contract| is_changed(&contract.origin))
-            || inputs(project, service)
-                .iter()
-                .any(|input| changed.iter().any(|path| path.starts_with(input)))
+            || inputs(project, service, &|name| {
+                let provider = crate::prepare::pacticipant(project, name, true);
+                found.index.of_provider(&provider).next().is_some()
+            })
+            .iter()
+            .any(|input| changed.iter().any(|path| path.starts_with(input)))
     };
     let touched: Vec<bool> = found.works.iter().map(touched).collect();
     for (work, touched) in found.works.iter_mut().zip(touched) {
@@ -47,7 +55,7 @@ pub(super) async fn retain(project: &Project, revision: &str, found: &mut Found)
 }
 
 /// Every file and folder that makes a service what it is.
-fn inputs(project: &Project, service: &Service) -> Vec<PathBuf> {
+fn inputs(project: &Project, service: &Service, has_contracts: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
     let at = |path: &str| normal(&project.working_dir.join(path));
     let mut inputs = Vec::new();
     let watched = service.develop.iter().flat_map(|develop| &develop.watch);
@@ -63,6 +71,18 @@ fn inputs(project: &Project, service: &Service) -> Vec<PathBuf> {
     if inputs.is_empty() || service.develop.is_none() {
         let dir = native.and_then(|native| native.dir.as_deref()).unwrap_or(".");
         inputs.push(at(dir));
+    }
+    inputs.extend(documents::of(project, &service.name).into_iter().map(|(file, _)| file));
+    // What its servers are prepared with: initial scripts, configuration.
+    let needs = reduce::needs(project, &service.name, has_contracts);
+    for server in needs.beside.iter().chain(&needs.brokers) {
+        let server = project.services.get(server);
+        inputs.extend(
+            server
+                .into_iter()
+                .flat_map(|server| specify::binds(project, server))
+                .map(|(_, path)| path),
+        );
     }
     inputs
 }

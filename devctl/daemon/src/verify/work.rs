@@ -76,6 +76,12 @@ pub(super) async fn find(args: &VerifyArgs, project: &Project) -> Result<Found, 
         });
     }
     let urls = urls(args)?;
+    if let Some(name) = urls.keys().find(|name| !index.providers().contains(&name.as_str())) {
+        return Err(VerifyError::Nothing {
+            what: format!("find a contract whose provider is `{name}`, for `--url`"),
+            help: format!("the pacts have {}", index.providers().join(", ")),
+        });
+    }
     let selection = selection(args, project, &index)?;
     let mut works: BTreeMap<String, Work> = BTreeMap::new();
     let new = |name: &str| Work {

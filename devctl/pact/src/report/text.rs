@@ -40,6 +40,13 @@ pub fn details(outcome: &Outcome) -> Vec<String> {
             lines.push(format!("  rule:     {rule}"));
         }
     }
+    lines.extend(beside(outcome));
+    lines
+}
+
+/// What there is to say of an outcome beside what differs.
+pub(super) fn beside(outcome: &Outcome) -> Vec<String> {
+    let mut lines = Vec::new();
     if let Verdict::CouldNotRun { why } | Verdict::Pending { why: Some(why), .. } = &outcome.verdict {
         lines.push(format!("could not {why}"));
         if let Some(help) = why.help() {
