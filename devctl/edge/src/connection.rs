@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::buffer::Buffer;
-use crate::detect::{Guess, detect};
+use crate::detect::{self, Guess, detect};
 use crate::edge::Inner;
 use crate::id::Protocol;
 use crate::swap::{Generation, Target};
@@ -112,6 +112,8 @@ async fn first_bytes(client: &mut Client) -> Option<Protocol> {
 /// Waits for whichever side speaks first. `None` if the client has gone without a word.
 async fn find_out(client: &mut Client) -> Option<(Protocol, Option<Early>)> {
     let mut early: Option<Early> = None;
+    // An HTTP/2 server greets before it is spoken to; who calls it speaks all the same.
+    let mut greeted = false;
     loop {
         if let Guess::Is(protocol) = detect(client.buffer.bytes()) {
             return Some((protocol, early));
@@ -122,6 +124,7 @@ async fn find_out(client: &mut Client) -> Option<(Protocol, Option<Early>)> {
             .is_some_and(|early| early.generation != generation.number)
         {
             early = None;
+            greeted = false;
         }
         let mut retry = false;
         if early.is_none() && matches!(generation.target, Target::Real(_)) {
@@ -137,7 +140,10 @@ async fn find_out(client: &mut Client) -> Option<(Protocol, Option<Early>)> {
                 Ok(_) => {}
             },
             _ = client.target.changed() => {}
-            () = speaks(early.as_ref()) => return Some((Protocol::Tcp, early)),
+            word = speaks(early.as_ref()), if !greeted => match detect::greets_as_http2(&word) {
+                true => greeted = true,
+                false => return Some((Protocol::Tcp, early)),
+            },
             () = tokio::time::sleep(AGAIN), if retry => {}
             () = tokio::time::sleep(UNFINISHED), if !client.buffer.is_empty() => return Some((Protocol::Tcp, early)),
             // Who will not be served is not kept waiting for a word that may never come.
@@ -160,10 +166,11 @@ async fn open_early(generation: &Generation) -> Option<Early> {
     })
 }
 
-/// Ends when the provider has spoken, or hung up.
-async fn speaks(early: Option<&Early>) {
-    match early {
-        Some(early) if early.stream.readable().await.is_ok() => {}
-        _ => pending().await,
-    }
+/// The provider's first bytes, which are left where they are; none if it has hung up.
+async fn speaks(early: Option<&Early>) -> Vec<u8> {
+    let Some(early) = early else { return pending().await };
+    let mut word = vec![0; detect::GREETING];
+    let length = early.stream.peek(&mut word).await.unwrap_or(0);
+    word.truncate(length);
+    word
 }

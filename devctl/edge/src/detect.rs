@@ -7,6 +7,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A request line that is longer than this is not waited for.
 const LONGEST_LINE: usize = 16 << 10;
 
+/// So many bytes tell whether a server greets as HTTP/2 servers do.
+pub(crate) const GREETING: usize = 9;
+
 /// What the first bytes tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Guess {
@@ -48,6 +51,15 @@ pub(crate) fn detect(bytes: &[u8]) -> Guess {
         return postgres(bytes);
     }
     http1(bytes)
+}
+
+/// Whether a server's first bytes are the head of a SETTINGS frame (RFC 9113, 3.4 and 6.5): its length is one of whole settings, it
+/// acknowledges nothing, and it belongs to no stream.
+pub(crate) fn greets_as_http2(word: &[u8]) -> bool {
+    let [0, high, low, 4, 0, 0, 0, 0, 0] = *word else {
+        return false;
+    };
+    u16::from_be_bytes([high, low]) % 6 == 0
 }
 
 /// Whether `bytes` and `pattern` agree as far as both go.
@@ -124,6 +136,21 @@ mod tests {
             b"GET",
         ] {
             assert_eq!(detect(bytes), Guess::More, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_server_that_greets_with_its_settings_speaks_http2() {
+        assert!(greets_as_http2(&[0, 0, 6, 4, 0, 0, 0, 0, 0]));
+        assert!(greets_as_http2(&[0, 0, 0, 4, 0, 0, 0, 0, 0]));
+        for other in [
+            &b"220 smtp."[..],
+            &[0, 0, 5, 4, 0, 0, 0, 0, 0],
+            &[0, 0, 6, 4, 1, 0, 0, 0, 0],
+            b"",
+            b"\0\0\x06\x04",
+        ] {
+            assert!(!greets_as_http2(other), "{}", other.escape_ascii());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, StreamExt};
@@ -36,6 +37,8 @@ pub(crate) async fn read(
     {
         request.headers_mut().insert("traceparent", value);
     }
+    let count_out = |client: &Client, count: usize| client.edge.stats.bytes_out.fetch_add(count as u64, Relaxed);
+    count_out(client, head.len);
     client.buffer.consume(std::mem::take(&mut head.len));
     if head.expects && !head.framing.is_done() && client.buffer.is_empty() {
         let Ok(()) = write(client, b"HTTP/1.1 100 Continue\r\n\r\n", &mut None).await else {
@@ -55,6 +58,7 @@ pub(crate) async fn read(
                 .inspect(|count| body.extend_from_slice(&bytes[..*count])),
         };
         let count = count.map_err(|_| bad(StatusCode::BAD_REQUEST, "a chunk that makes no sense"))?;
+        count_out(client, count);
         client.buffer.consume(count);
         if body.len() > LONGEST {
             return Err(bad(StatusCode::PAYLOAD_TOO_LARGE, "a stub reads at most 16 MiB"));
@@ -156,7 +160,7 @@ async fn send(
             if !bodiless {
                 out.extend_from_slice(&data);
             }
-            return write(client, &out, shaped).await;
+            return put(client, &out, shaped).await;
         }
         StubBody::Full { data, trailers } => {
             futures::stream::iter([Some(Part::Data(data)), trailers.map(Part::Trailers)])
@@ -167,7 +171,7 @@ async fn send(
     };
     add(&mut out, "transfer-encoding", b"chunked");
     out.extend_from_slice(b"\r\n");
-    write(client, &out, shaped).await?;
+    put(client, &out, shaped).await?;
     let mut trailers = HeaderMap::new();
     while let Some(part) = body.next().await {
         match part {
@@ -178,7 +182,7 @@ async fn send(
                 let mut chunk = format!("{:x}\r\n", data.len()).into_bytes();
                 chunk.extend_from_slice(&data);
                 chunk.extend_from_slice(b"\r\n");
-                write(client, &chunk, shaped).await?;
+                put(client, &chunk, shaped).await?;
             }
             Part::Data(_) => {}
             Part::Trailers(more) => trailers.extend(more),
@@ -193,7 +197,12 @@ async fn send(
         add(&mut last, name.as_str(), value.as_bytes());
     }
     last.extend_from_slice(b"\r\n");
-    write(client, &last, shaped).await
+    put(client, &last, shaped).await
+}
+
+async fn put(client: &mut Client, bytes: &[u8], shaped: &mut Option<Box<Shaped>>) -> io::Result<()> {
+    client.edge.stats.bytes_in.fetch_add(bytes.len() as u64, Relaxed);
+    write(client, bytes, shaped).await
 }
 
 fn add(out: &mut Vec<u8>, name: &str, value: &[u8]) {

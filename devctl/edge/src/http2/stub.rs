@@ -1,5 +1,6 @@
 //! HTTP/2 in front of a stub, gRPC with trailers and streams both ways among it.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use h2::server::SendResponse;
 use http::{Request, Response, request};
 
 use crate::capture::{Outcome, Saved};
+use crate::edge::Inner;
 use crate::fault::{Fault, Stream};
 use crate::http2::body::{Pace, Stopped, finish, send};
 use crate::http2::log::Log;
@@ -27,7 +29,7 @@ pub(crate) async fn answer(
     let edge = &shared.edge;
     let limit = edge.traffic.limits.body;
     let saved = Arc::new(Mutex::new(log.request.take()));
-    let incoming = Incoming(parts(body, Arc::clone(&saved), limit));
+    let incoming = Incoming(parts(body, Arc::clone(edge), Arc::clone(&saved), limit));
     let answered = tokio::select! {
         biased;
         response = call(edge, stub, Request::from_parts(head, incoming)) => Some(response),
@@ -49,19 +51,21 @@ pub(crate) async fn answer(
 /// A request's body, piece by piece.
 fn parts(
     body: RecvStream,
+    edge: Arc<Inner>,
     saved: Arc<Mutex<Option<Saved>>>,
     limit: usize,
 ) -> futures::stream::BoxStream<'static, Part> {
-    let state = Some((body, saved));
+    let state = Some((body, edge, saved));
     futures::stream::unfold(state, move |state| async move {
-        let (mut body, saved) = state?;
+        let (mut body, edge, saved) = state?;
         if let Some(chunk) = body.data().await {
             let chunk = chunk.ok()?;
             let _ = body.flow_control().release_capacity(chunk.len());
+            edge.stats.bytes_out.fetch_add(chunk.len() as u64, Relaxed);
             if let Some(saved) = &mut *saved.lock().unwrap_or_else(PoisonError::into_inner) {
                 saved.body(&chunk, limit);
             }
-            return Some((Part::Data(chunk), Some((body, saved))));
+            return Some((Part::Data(chunk), Some((body, edge, saved))));
         }
         let trailers = body.trailers().await.ok()??;
         Some((Part::Trailers(trailers), None))
@@ -105,6 +109,7 @@ async fn write(
         match part {
             Part::Data(data) => {
                 log.answer_body(edge, &data);
+                edge.stats.bytes_in.fetch_add(data.len() as u64, Relaxed);
                 match pace {
                     None => send(&mut to, data, false).await?,
                     Some(pace) => pace.send(&mut to, &data).await?,

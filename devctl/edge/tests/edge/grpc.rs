@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use devctl_edge::{Edge, EdgeId, Fault, FaultKind, Filter, Followed, Protocol, Record, Stub, StubBody, Target};
 use http::{HeaderMap, Request, Response};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Endpoint, Server};
@@ -41,6 +42,42 @@ async fn server(name: &str) -> (SocketAddr, HealthReporter) {
 async fn channel(edge: &Edge) -> Channel {
     let endpoint: Endpoint = transport::Endpoint::from_shared(format!("http://{}", edge.address())).unwrap();
     soon("the channel", endpoint.connect()).await.unwrap()
+}
+
+/// A provider that tells when the first word of `real` has been passed on to whoever has called.
+async fn told_of_its_greeting(real: SocketAddr) -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<()>) {
+    let listener = TcpListener::bind(ANY).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, greeted) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut far = TcpStream::connect(real).await.unwrap();
+        let mut word = [0; 1024];
+        let length = far.read(&mut word).await.unwrap();
+        near.write_all(&word[..length]).await.unwrap();
+        tell.send(()).unwrap();
+        tokio::io::copy_bidirectional(&mut near, &mut far).await
+    });
+    (address, greeted)
+}
+
+#[tokio::test]
+async fn a_server_that_greets_before_it_is_spoken_to_is_no_plain_tcp() {
+    let edges = edges();
+    let edge = open(&edges, Protocol::Auto).await;
+    let (address, mut greeted) = told_of_its_greeting(server("billing").await.0).await;
+    let _ = edge.target(Target::real(address));
+    let stream = TcpStream::connect(edge.address()).await.unwrap();
+    soon("the greeting", greeted.recv()).await.unwrap();
+    let (mut client, connection) = soon("a connection", h2::client::handshake(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::post(format!("http://{}/grpc.health.v1.Health/Check", edge.address()))
+        .header("content-type", "application/grpc")
+        .body(())
+        .unwrap();
+    let (response, _) = client.send_request(request, true).unwrap();
+    soon("an answer", response).await.unwrap();
+    assert_eq!(edge.stats().protocol, Protocol::Grpc);
 }
 
 fn service(name: &str) -> HealthCheckRequest {

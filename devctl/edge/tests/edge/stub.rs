@@ -49,6 +49,7 @@ async fn a_stub_answers_until_the_provider_is_back() {
     assert_eq!(client.answer().await.1, "billing");
 
     let _ = edge.target(Target::Stub(Arc::new(Repeats)));
+    let before = edge.stats();
     client
         .say("POST /a?b=c HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n")
         .await;
@@ -59,6 +60,11 @@ async fn a_stub_answers_until_the_provider_is_back() {
     );
     let length = header(&head, "content-length").unwrap().parse().unwrap();
     assert_eq!(client.bytes(length).await, "api->billing:8080 POST /a?b=c abcd");
+
+    until(&edge, "it is counted", |edge| edge.stats().requests == 2).await;
+    let sent = edge.stats().bytes_out - before.bytes_out;
+    assert_eq!(sent, 80, "a head of 61 bytes, and its chunks");
+    assert!(edge.stats().bytes_in > before.bytes_in + length as u64);
 
     client.say("GET /stream HTTP/1.1\r\nHost: b\r\n\r\n").await;
     assert!(client.head().await.unwrap().contains("chunked"));
