@@ -151,7 +151,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
     let socket = dirs.api_socket();
     let listener = listen(&socket).await?;
 
-    let records = records_without_leftovers(&dirs.state).await;
+    let records = records_without_leftovers(&dirs).await;
     let (wake, inbox) = mpsc::unbounded_channel();
     let logs = LogStore::new(&dirs.logs, Retention::default());
     let leases = Leases::at(&dirs.leases);
@@ -211,11 +211,13 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
 }
 
 /// What is remembered; processes that an earlier one left behind are ended first.
-pub(crate) async fn records_without_leftovers(state_dir: &std::path::Path) -> Records {
-    let mut records = Records::read(state_dir);
+pub(crate) async fn records_without_leftovers(dirs: &Dirs) -> Records {
+    let mut records = Records::read(&dirs.state);
     if !records.processes.is_empty() {
         let recorded: Vec<_> = records.processes.iter().copied().collect();
-        let ended = tokio::task::spawn_blocking(move || guardian::end_leftovers(&recorded, LEFTOVER_GRACE)).await;
+        let project = dirs.id.clone();
+        let end = move || guardian::end_leftovers(&recorded, &project, LEFTOVER_GRACE);
+        let ended = tokio::task::spawn_blocking(end).await;
         if let Ok(ended) = ended
             && !ended.is_empty()
         {

@@ -121,6 +121,16 @@ pub fn environment_holds(pid: i32, entry: &str) -> bool {
         .is_ok_and(|bytes| bytes.split(|byte| *byte == 0).any(|found| found == entry.as_bytes()))
 }
 
+/// Every process in whose environment `name` begins with `value`, as far as the environments can be read.
+pub fn marked(name: &str, value: &str) -> Vec<Stat> {
+    let entry = format!("{name}={value}").into_bytes();
+    let carries = |stat: &Stat| {
+        fs::read(format!("/proc/{}/environ", stat.id.pid))
+            .is_ok_and(|bytes| bytes.split(|byte| *byte == 0).any(|found| found.starts_with(&entry)))
+    };
+    table().into_values().filter(carries).collect()
+}
+
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use devctl_drivers::guardian::{self, Daemon, Guarded};
 use devctl_drivers::proc::{self, ProcessId};
+use devctl_drivers::process::RUN_VARIABLE;
 use nix::sys::signal::Signal;
 
 fn main() -> ExitCode {
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
         // `cargo test` asks for a list only when told to.
         _ if args.iter().any(|arg| arg == "--list") => ExitCode::SUCCESS,
         _ => {
-            let tests: [(&str, fn()); 3] = [
+            let tests: [(&str, fn()); 4] = [
                 ("a_killed_daemon_leaves_nothing", a_killed_daemon_leaves_nothing),
                 (
                     "the_daemon_hears_of_its_guardian_s_death",
@@ -41,6 +42,10 @@ fn main() -> ExitCode {
                 (
                     "recorded_leftovers_are_ended_and_strangers_are_not",
                     recorded_leftovers_are_ended_and_strangers_are_not,
+                ),
+                (
+                    "who_left_its_session_is_known_by_its_mark",
+                    who_left_its_session_is_known_by_its_mark,
                 ),
             ];
             for (name, test) in tests {
@@ -190,7 +195,7 @@ fn the_daemon_hears_of_its_guardian_s_death() {
     });
     assert!(told.is_some());
     // Both are gone now: this is what the recorded ids are for.
-    let found = guardian::end_leftovers(&graph.members, Duration::from_millis(200));
+    let found = guardian::end_leftovers(&graph.members, "none", Duration::from_millis(200));
     assert_eq!(found.len(), graph.members.len());
     let ended = until(Duration::from_secs(2), || {
         graph.members.iter().all(|id| !id.is_alive()).then_some(())
@@ -205,9 +210,28 @@ fn recorded_leftovers_are_ended_and_strangers_are_not() {
         start_time: id.start_time - 1,
         ..id
     };
-    assert_eq!(guardian::end_leftovers(&[earlier], Duration::from_secs(5)), []);
+    assert_eq!(guardian::end_leftovers(&[earlier], "none", Duration::from_secs(5)), []);
     assert!(id.is_alive());
-    assert_eq!(guardian::end_leftovers(&[id], Duration::from_secs(5)), [id]);
+    assert_eq!(guardian::end_leftovers(&[id], "none", Duration::from_secs(5)), [id]);
     assert!(!id.is_alive());
     stranger.wait().unwrap();
+}
+
+/// In a session of its own, and its parent gone: its environment alone tells whose it is.
+fn who_left_its_session_is_known_by_its_mark() {
+    let project = format!("marked-{}", std::process::id());
+    let start = |project: &str| {
+        let script = "setsid sleep 1000 >/dev/null 2>&1 & echo $!; exit 0";
+        let said = Command::new("sh")
+            .args(["-c", script])
+            .env(RUN_VARIABLE, format!("{project}/api#1"))
+            .output()
+            .unwrap();
+        let pid: i32 = String::from_utf8_lossy(&said.stdout).trim().parse().unwrap();
+        ProcessId::of(pid).unwrap()
+    };
+    let (own, other) = (start(&project), start(&format!("{project}-other")));
+    assert_eq!(guardian::end_leftovers(&[], &project, Duration::from_secs(5)), [own]);
+    assert!(!own.is_alive() && other.is_alive());
+    other.signal(nix::sys::signal::Signal::SIGKILL);
 }

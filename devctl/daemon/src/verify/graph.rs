@@ -59,7 +59,7 @@ impl Graph {
     pub(super) async fn start(dirs: Dirs) -> Result<Self, GraphError> {
         dirs.create()?;
         let dirs = Arc::new(dirs);
-        let records = crate::records_without_leftovers(&dirs.state).await;
+        let records = crate::records_without_leftovers(&dirs).await;
         if let Err(error) = crate::remove::all_data(&dirs).await {
             tracing::warn!(%error, "data of an earlier verification could not be removed");
         }

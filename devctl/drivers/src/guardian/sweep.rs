@@ -9,6 +9,7 @@ use nix::sys::signalfd::SignalFd;
 
 use super::GRACE;
 use crate::proc::{self, ProcessId, Stat};
+use crate::process::RUN_VARIABLE;
 
 /// A killed process goes within milliseconds; this bounds the wait for one that the kernel does not let go.
 const LAST_WAIT: Duration = Duration::from_millis(900);
@@ -34,10 +35,17 @@ pub(super) fn end_all(signals: &SignalFd) -> io::Result<()> {
 }
 
 /// Ends those of `recorded` that still run, and their descendants: asked first, killed after `grace`. Used when daemon and guardian were
-/// both killed. Returns those that were found alive. Blocks for as long as `grace`.
-pub fn end_leftovers(recorded: &[ProcessId], grace: Duration) -> Vec<ProcessId> {
-    let alive: Vec<ProcessId> = recorded.iter().copied().filter(|id| id.is_alive()).collect();
+/// both killed. One that has left its session and lost its parent is known by its environment: the mark of a run of `project`.
+/// Returns those that were found alive. Blocks for as long as `grace`.
+pub fn end_leftovers(recorded: &[ProcessId], project: &str, grace: Duration) -> Vec<ProcessId> {
     let table = proc::table();
+    // Whoever calls may have been started from a shell that a service's environment was lent to.
+    let own = own_line(&table);
+    let marked = proc::marked(RUN_VARIABLE, &format!("{project}/"));
+    let recorded = recorded.iter().copied().filter(|id| id.is_alive());
+    let marked = marked.into_iter().filter(|stat| !stat.zombie).map(|stat| stat.id);
+    let alive: BTreeSet<ProcessId> = recorded.chain(marked).filter(|id| !own.contains(&id.pid)).collect();
+    let alive: Vec<ProcessId> = alive.into_iter().collect();
     let mut known: BTreeSet<ProcessId> = alive.iter().copied().collect();
     let groups: BTreeSet<i32> = alive.iter().map(|id| id.pid).collect();
     let collect = |known: &mut BTreeSet<ProcessId>, table: &std::collections::BTreeMap<i32, Stat>| {
@@ -76,6 +84,15 @@ pub fn end_leftovers(recorded: &[ProcessId], grace: Duration) -> Vec<ProcessId> 
     // The pause cannot fail.
     let _ = end_within(left, pause, grace);
     alive
+}
+
+/// This process, and whatever it descends from.
+fn own_line(table: &std::collections::BTreeMap<i32, Stat>) -> BTreeSet<i32> {
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    let parent = |pid: &i32| table.get(pid).map(|stat| stat.parent);
+    std::iter::successors(Some(own), parent)
+        .take_while(|pid| *pid > 1)
+        .collect()
 }
 
 fn end(left: impl FnMut() -> Vec<Stat>, pause: impl Fn(Duration) -> io::Result<()>) -> io::Result<()> {
