@@ -226,7 +226,11 @@ impl v1::devctl_server::Devctl for Api {
 
     async fn traffic(&self, request: Request<v1::TrafficRequest>) -> Result<Response<Self::TrafficStream>, Status> {
         let request = request.into_inner();
-        let filter = Ends::parse(&request.edge)?.filter();
+        let ends = Ends::parse(&request.edge)?;
+        if !request.edge.is_empty() {
+            ends.among(&self.edges, &request.edge)?;
+        }
+        let filter = ends.filter();
         let most = if request.tail == 0 {
             usize::MAX
         } else {
@@ -265,7 +269,17 @@ impl v1::devctl_server::Devctl for Api {
         if !request.off {
             let preparer = self.preparer.lock().await;
             for service in &request.services {
-                stubs.extend(preparer.stubs_of(service, &mut remarks).await?);
+                let made = preparer.stubs_of(service, &mut remarks).await?;
+                if made.is_empty() {
+                    return Err(Status::failed_precondition(format!(
+                        "`{service}` cannot be answered from contracts: {}",
+                        match remarks.last() {
+                            Some(remark) => remark.text.as_str(),
+                            None => "nobody calls it",
+                        }
+                    )));
+                }
+                stubs.extend(made);
             }
         }
         let (reply, answer) = oneshot::channel();

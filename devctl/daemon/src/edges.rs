@@ -45,17 +45,11 @@ impl Ends {
     }
 
     /// The open edges that are meant.
-    fn among(&self, edges: &Edges, written: &str) -> Result<Vec<Edge>, Status> {
+    pub(crate) fn among(&self, edges: &Edges, written: &str) -> Result<Vec<Edge>, Status> {
         let all = edges.list();
         let meant: Vec<Edge> = all.iter().filter(|edge| self.mean(edge.id())).cloned().collect();
         if meant.is_empty() {
-            let known: Vec<String> = all.iter().map(|edge| edge.id().to_string()).collect();
-            let known = if known.is_empty() {
-                "none is open".to_owned()
-            } else {
-                format!("there is {}", known.join(", "))
-            };
-            return Err(Status::not_found(format!("no edge is `{written}`: {known}")));
+            return Err(Status::not_found(unknown(written, &all)));
         }
         Ok(meant)
     }
@@ -67,6 +61,42 @@ impl Ends {
             port: self.port,
             after: None,
         }
+    }
+}
+
+/// So many edges that may have been meant are named.
+const NEAREST: usize = 3;
+
+/// That there is no such edge, with those that were probably meant.
+fn unknown(written: &str, all: &[Edge]) -> String {
+    if all.is_empty() {
+        return format!("no edge is `{written}`: none is open");
+    }
+    let mut names: Vec<(f64, String)> = all
+        .iter()
+        .map(|edge| edge.id())
+        .map(|id| {
+            let whole = id.to_string();
+            let forms = [
+                whole.clone(),
+                format!("{}->{}", id.consumer, id.provider),
+                id.provider.clone(),
+            ];
+            let score = forms
+                .iter()
+                .map(|form| strsim::normalized_damerau_levenshtein(written, form));
+            (score.fold(0.0, f64::max), whole)
+        })
+        .collect();
+    names.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    let near = names.iter().filter(|(score, _)| *score > 0.6).take(NEAREST);
+    let near: Vec<String> = near.map(|(_, name)| format!("`{name}`")).collect();
+    match near.is_empty() {
+        true => format!(
+            "no edge is `{written}`; `devctl edges` lists the {} that there are",
+            all.len()
+        ),
+        false => format!("no edge is `{written}`: did you mean {}?", near.join(" or ")),
     }
 }
 
@@ -85,7 +115,15 @@ pub(crate) fn fault(edges: &Edges, request: &v1::FaultRequest) -> Result<v1::Fau
             meant.iter().for_each(|edge| edge.add_fault(fault.clone()));
         }
         Some(v1::fault_request::What::Remove(name)) => {
-            let removed = meant.iter().filter(|edge| edge.remove_fault(name)).count();
+            let of_kind = |edge: &Edge| {
+                let faults = edge.faults().into_iter().filter(|fault| fault.kind.word() == name);
+                let removed = faults.filter(|fault| edge.remove_fault(&fault.name)).count();
+                removed > 0
+            };
+            let removed = meant
+                .iter()
+                .filter(|edge| edge.remove_fault(name) || of_kind(edge))
+                .count();
             if removed == 0 {
                 let names: Vec<String> = meant.iter().flat_map(Edge::faults).map(|fault| fault.name).collect();
                 let names = if names.is_empty() {

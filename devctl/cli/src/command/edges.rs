@@ -98,7 +98,7 @@ fn bytes(count: u64) -> String {
     }
 }
 
-fn as_json(edge: &EdgeStatus) -> serde_json::Value {
+pub(super) fn as_json(edge: &EdgeStatus) -> serde_json::Value {
     json!({
         "consumer": edge.consumer,
         "provider": edge.provider,

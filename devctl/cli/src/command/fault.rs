@@ -25,14 +25,16 @@ enum Verb {
     #[command(visible_alias = "list")]
     Ls {
         /// Only of these edges: `api->billing`, `->billing`, `api->`
+        #[arg(allow_hyphen_values = true, value_parser = edge)]
         edge: Option<String>,
     },
     /// Take a fault off, or all
     #[command(visible_alias = "remove")]
     Rm {
         /// Of these edges: `api->billing`, `->billing`, `api->` [default: all]
+        #[arg(allow_hyphen_values = true, value_parser = edge)]
         edge: Option<String>,
-        /// The fault's name [default: every fault]
+        /// The fault's name, or its kind [default: every fault]
         #[arg(long)]
         name: Option<String>,
     },
@@ -41,6 +43,7 @@ enum Verb {
 #[derive(Args, Debug)]
 struct Add {
     /// The edges: `api->billing:9090`, `api->billing`, `->billing`, `api->`
+    #[arg(allow_hyphen_values = true, value_parser = edge)]
     edge: String,
     #[command(flatten)]
     kind: Kind,
@@ -48,7 +51,7 @@ struct Add {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "latency")]
     jitter: Option<std::time::Duration>,
     /// Of a hundred requests (or connections) so many
-    #[arg(long, value_name = "N", default_value_t = 100.0)]
+    #[arg(long, value_name = "N", default_value_t = 100.0, value_parser = percent)]
     percent: f64,
     /// For what the consumer sends, instead of what it is answered
     #[arg(long)]
@@ -108,15 +111,12 @@ impl Fault {
             writeln!(out, "{}  {}  ({})", fault.edge, fault.text, fault.name)?;
         }
         if faults.is_empty() {
-            writeln!(
-                io::stderr(),
-                "no faults on {}",
-                if edges.is_empty() {
-                    "any edge".to_owned()
-                } else {
-                    edges.join(", ")
-                }
-            )?;
+            let place = match edges.as_slice() {
+                [one] => one.clone(),
+                [one, other] => format!("{one} and {other}"),
+                _ => "any of these edges".to_owned(),
+            };
+            writeln!(io::stderr(), "no faults on {place}")?;
         }
         Ok(Exit::Ok)
     }
@@ -161,6 +161,23 @@ fn fault(add: &Add) -> EdgeFault {
     fault
 }
 
+/// `->billing` begins as an option does, and is none; anything else that does is a slip.
+pub(super) fn edge(written: &str) -> Result<String, String> {
+    match written.starts_with('-') && !written.starts_with("->") {
+        true => Err("it is neither an option nor an edge; those are `api->billing`, `->billing`, `api->`".to_owned()),
+        false => Ok(written.to_owned()),
+    }
+}
+
+/// More than none of a hundred, and no more than all.
+fn percent(written: &str) -> Result<f64, String> {
+    let number = written.trim().trim_end_matches('%').trim_end().parse();
+    number
+        .ok()
+        .filter(|percent| *percent > 0.0 && *percent <= 100.0)
+        .ok_or_else(|| "it is above 0 and at most 100".to_owned())
+}
+
 /// `64KiB/s`, `1MB`, `500`: bytes (per second).
 fn rate(written: &str) -> Result<u64, String> {
     let text = written.trim().trim_end_matches("/s").trim();
@@ -194,5 +211,24 @@ mod tests {
         assert_eq!(rate("1 MB"), Ok(1_000_000));
         assert_eq!(rate("500"), Ok(500));
         assert!(rate("fast").is_err() && rate("1x").is_err() && rate("0").is_err());
+    }
+
+    #[test]
+    fn an_edge_may_begin_with_its_arrow() {
+        assert!(edge("->billing").is_ok() && edge("api->").is_ok());
+        assert!(edge("--latencyy").is_err() && edge("-x").is_err());
+    }
+
+    #[test]
+    fn a_share_is_more_than_none_and_at_most_all() {
+        assert_eq!(
+            (percent("20"), percent("0.5%"), percent("100")),
+            (Ok(20.0), Ok(0.5), Ok(100.0))
+        );
+        assert!(
+            ["0", "101", "-1", "NaN", "many"]
+                .iter()
+                .all(|written| percent(written).is_err())
+        );
     }
 }

@@ -1,10 +1,11 @@
-//! `graph`: who depends on whom, as a diagram or as data. From the daemon where one runs (then with states), else from the files.
+//! `graph`: who depends on whom and who calls whom, as a diagram or as data. From the daemon where one runs (then with states and
+//! edges), else from the files.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use clap::{Args, ValueEnum};
-use devctl_wire::v1::{Dependency, NodeStatus, State, StatusReply};
+use devctl_wire::v1::{Dependency, EdgeStatus, NodeStatus, State, StatusReply};
 use serde_json::{Value, json};
 
 use super::ps;
@@ -14,7 +15,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::render::json;
 
-/// Print the graph of dependencies
+/// Print the graph: who depends on whom, and the ways between services while they are up
 #[derive(Args, Debug)]
 pub(crate) struct Graph {
     #[command(flatten)]
@@ -58,7 +59,12 @@ impl Graph {
 struct Part<'a> {
     nodes: Vec<&'a NodeStatus>,
     dependencies: Vec<&'a Dependency>,
+    /// The ways between these, and those from this machine to their published ports.
+    edges: Vec<&'a EdgeStatus>,
 }
+
+/// Who calls from outside of the graph.
+const HOST: &str = "host";
 
 /// The services, what they depend on, and what that depends on; everything where none is named.
 fn part<'a>(status: &'a StatusReply, services: &[String]) -> Part<'a> {
@@ -87,6 +93,11 @@ fn part<'a>(status: &'a StatusReply, services: &[String]) -> Part<'a> {
             .iter()
             .filter(|dependency| has(&dependency.from) && has(&dependency.to))
             .collect(),
+        edges: status
+            .edges
+            .iter()
+            .filter(|edge| (has(&edge.consumer) || edge.consumer == HOST) && has(&edge.provider))
+            .collect(),
     }
 }
 
@@ -108,6 +119,18 @@ fn mermaid(part: &Part<'_>) -> String {
         if let (Some(from), Some(to)) = (number(&dependency.from), number(&dependency.to)) {
             let arrow = if dependency.required { "-->" } else { "-.->" };
             let _ = writeln!(text, "    n{from} {arrow}|{}| n{to}", label(dependency));
+        }
+    }
+    if part.edges.iter().any(|edge| edge.consumer == HOST) {
+        let _ = writeln!(text, "    {HOST}((\"{HOST}\"))");
+    }
+    let end = |service: &str| match service {
+        HOST => Some(HOST.to_owned()),
+        service => number(service).map(|number| format!("n{number}")),
+    };
+    for edge in &part.edges {
+        if let (Some(from), Some(to)) = (end(&edge.consumer), end(&edge.provider)) {
+            let _ = writeln!(text, "    {from} ==>|{}| {to}", way(edge));
         }
     }
     for (class, color) in [("ready", "#2da44e"), ("busy", "#bf8700"), ("failed", "#cf222e")] {
@@ -156,6 +179,15 @@ fn dot(part: &Part<'_>, project: &str) -> String {
             quoted(&dependency.to)
         );
     }
+    for edge in &part.edges {
+        let _ = writeln!(
+            text,
+            "    {} -> {} [label={}, style=bold];",
+            quoted(&edge.consumer),
+            quoted(&edge.provider),
+            quoted(&way(edge))
+        );
+    }
     text.push_str("}\n");
     text
 }
@@ -175,7 +207,37 @@ fn as_json(part: &Part<'_>, project: &str) -> Value {
         "project": project,
         "nodes": part.nodes.iter().map(node).collect::<Vec<_>>(),
         "dependencies": part.dependencies.iter().map(dependency).collect::<Vec<_>>(),
+        "edges": part.edges.iter().map(|edge| super::edges::as_json(edge)).collect::<Vec<_>>(),
     })
+}
+
+/// What an arrow of an edge says: `8080 http`, and where it leads if not to the provider itself.
+fn way(edge: &EdgeStatus) -> String {
+    let spoken = match edge.protocol.as_str() {
+        "" | "auto" => String::new(),
+        known => format!(" {known}"),
+    };
+    // `real 127.0.0.1:20001, faulted: latency`: the address says nothing in a diagram.
+    let mut leads: Vec<&str> = Vec::new();
+    if !edge.problem.is_empty() {
+        leads.push("cannot be made");
+    }
+    for part in edge.target.split(", ") {
+        match part.split([' ', ':']).next() {
+            Some("stub") => leads.push("stub"),
+            Some("faulted") => leads.push("faulted"),
+            Some("direct") => leads.push("direct"),
+            Some("held") => leads.push("held"),
+            Some("refused") => leads.push("refused"),
+            _ => {}
+        }
+    }
+    let leads = if leads.is_empty() {
+        String::new()
+    } else {
+        format!(" · {}", leads.join(" · "))
+    };
+    format!("{}{spoken}{leads}", edge.port)
 }
 
 /// `service_completed_successfully` is too long for an arrow.

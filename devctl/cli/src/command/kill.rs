@@ -1,14 +1,20 @@
 //! `kill`: send services a signal.
 
+use std::io::Write as _;
+
 use clap::Args;
 use devctl_wire::v1::{ActRequest, Verb};
 use nix::sys::signal::Signal;
 
 use super::act;
-use crate::args::{Services, TalkFormat};
+use crate::args::{Format, Services, TalkFormat};
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::render::Show;
+
+/// Signals that end whatever does not handle them: their effect is waited for, as the daemon does.
+const ENDING: &[&str] = &["SIGKILL", "SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT"];
 
 /// Send services a signal
 #[derive(Args, Debug)]
@@ -33,7 +39,24 @@ impl Kill {
             signal: self.signal,
             ..Default::default()
         };
-        act::run(context, request)
+        if ENDING.contains(&request.signal.as_str()) {
+            return act::run(context, request);
+        }
+        // Nothing ends by it, so there is nothing to wait for and no outcome to tell.
+        let to = match request.services.as_slice() {
+            [] => "every service".to_owned(),
+            services => services.join(", "),
+        };
+        let said = format!("{} sent to {to}", request.signal);
+        let quiet = Show {
+            quiet: true,
+            ..Show::default()
+        };
+        let exit = act::shown(context, request, quiet)?;
+        if matches!(exit, Exit::Ok) && context.terminal.format != Format::Json {
+            writeln!(std::io::stderr(), "{said}")?;
+        }
+        Ok(exit)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::session::is_end;
 #[derive(Args, Debug)]
 pub(crate) struct Traffic {
     /// Only of these edges: `api->billing:9090`, `api->billing`, `->billing`, `api->`
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true, value_parser = super::fault::edge)]
     edge: Option<String>,
     /// Go on as it happens
     #[arg(short, long)]

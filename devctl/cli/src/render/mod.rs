@@ -13,6 +13,7 @@ pub(crate) mod style;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod told;
 pub(crate) mod tty;
 pub(crate) mod verdicts;
 

@@ -10,6 +10,7 @@ use devctl_wire::v1::{Level, NodeStatus, Result as Ended, Update, update::What};
 use super::board::Board;
 use super::logs::Prefixes;
 use super::style::Style;
+use super::told::Told;
 use super::{Render, Show, notice, summary};
 use crate::terminal::Terminal;
 
@@ -22,6 +23,7 @@ pub(crate) struct Plain {
     show: Show,
     prefixes: Prefixes,
     board: Board,
+    told: Told,
 }
 
 impl Plain {
@@ -35,6 +37,7 @@ impl Plain {
             show,
             prefixes: Prefixes::new(show.logs, terminal.out),
             board: Board::default(),
+            told: Told::default(),
         }
     }
 
@@ -47,7 +50,10 @@ impl Render for Plain {
     fn update(&mut self, update: &Update, now: i64) -> io::Result<()> {
         match &update.what {
             Some(What::Notice(heard)) if self.show.quiet && heard.level() == Level::Info => Ok(()),
-            Some(What::Notice(heard)) => self.say(&notice::notice(heard, self.err_style)),
+            Some(What::Notice(heard)) => {
+                self.told.note(heard);
+                self.say(&notice::notice(heard, self.err_style))
+            }
             Some(What::Plan(plan)) if self.show.plan => {
                 let lines = notice::plan(plan, true, self.out_style);
                 lines.iter().try_for_each(|line| writeln!(self.out, "{line}"))
@@ -69,11 +75,11 @@ impl Render for Plain {
             }
             Some(What::Outcome(outcome)) => match outcome.result() {
                 Ended::Failed | Ended::TimedOut | Ended::Invalid => {
-                    self.say(&summary::lines(outcome, self.board.nodes(), self.err_style))
+                    self.say(&summary::lines(outcome, &self.told, self.board.nodes(), self.err_style))
                 }
                 _ if self.show.quiet => Ok(()),
                 _ => {
-                    let lines = summary::lines(outcome, self.board.nodes(), self.out_style);
+                    let lines = summary::lines(outcome, &self.told, self.board.nodes(), self.out_style);
                     lines.iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
                     self.out.flush()
                 }

@@ -5,15 +5,22 @@ use devctl_wire::v1::{NodeStatus, Outcome, PathStep, Result as Ended};
 use super::notice;
 use super::style::Style;
 use super::text::{seconds, width};
+use super::told::Told;
 
 /// The lines of the outcome of a verb that names itself, such as `up`.
-pub(crate) fn lines<'a>(outcome: &Outcome, nodes: impl Iterator<Item = &'a NodeStatus>, style: Style) -> Vec<String> {
+pub(crate) fn lines<'a>(
+    outcome: &Outcome,
+    told: &Told,
+    nodes: impl Iterator<Item = &'a NodeStatus>,
+    style: Style,
+) -> Vec<String> {
     let mut lines: Vec<String> = outcome.diagnostics.iter().flat_map(notice::diagnostic).collect();
     lines.extend(
         outcome
             .failures
             .iter()
-            .flat_map(|failure| notice::failure(failure, style)),
+            .filter_map(|failure| told.rest(failure))
+            .flat_map(|failure| notice::failure(&failure, style)),
     );
     let time = seconds(to_ms(outcome.seconds));
     match outcome.result() {
@@ -157,7 +164,7 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(
-            lines(&outcome, [&node].into_iter(), Style::new(false)),
+            lines(&outcome, &Told::default(), [&node].into_iter(), Style::new(false)),
             [
                 "ready in 4.2 s · 9 ready, 1 completed, 10 changed",
                 "  api-gateway  http://127.0.0.1:8080",
@@ -182,7 +189,7 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(
-            lines(&outcome, std::iter::empty(), Style::new(false)),
+            lines(&outcome, &Told::default(), std::iter::empty(), Style::new(false)),
             [
                 "✗ billing is not healthy after 60 s",
                 "   why: its test fails",

@@ -12,6 +12,7 @@ use super::board::{Board, FRAME_MS};
 use super::live::Live;
 use super::logs::Prefixes;
 use super::style::Style;
+use super::told::Told;
 use super::{Render, Show, notice, summary};
 use crate::terminal::Size;
 
@@ -22,6 +23,7 @@ pub(crate) struct Tty {
     show: Show,
     live: Live,
     board: Board,
+    told: Told,
     prefixes: Prefixes,
     above: Vec<String>,
     size: Box<dyn Fn() -> Size>,
@@ -43,6 +45,7 @@ impl Tty {
             show,
             live: Live::default(),
             board: Board::default(),
+            told: Told::default(),
             prefixes: Prefixes::new(show.logs, style),
             above: Vec::new(),
             size,
@@ -97,6 +100,7 @@ impl Render for Tty {
             Some(What::Notice(heard)) => {
                 let shown_by_line = heard.level() == Level::Info && !heard.node.is_empty() && heard.lines.is_empty();
                 if !(shown_by_line || self.show.quiet && heard.level() == Level::Info) {
+                    self.told.note(heard);
                     self.above.extend(notice::notice(heard, self.style));
                 }
             }
@@ -117,7 +121,7 @@ impl Render for Tty {
             }
             Some(What::Outcome(outcome)) => {
                 self.above
-                    .extend(summary::lines(outcome, self.board.nodes(), self.style));
+                    .extend(summary::lines(outcome, &self.told, self.board.nodes(), self.style));
                 return self.paint(now, false);
             }
             None => {}

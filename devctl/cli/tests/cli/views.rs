@@ -149,7 +149,7 @@ fn graph_of_what_runs_has_states() {
     assert_snapshot!(sandbox.devctl(&["graph", "--format", "json", "seed"]), @r#"
     status: 0
     --- stdout
-    {"project":"shop","nodes":[{"service":"db","kind":"service","state":"ready"},{"service":"seed","kind":"job","state":"completed"}],"dependencies":[{"from":"seed","to":"db","condition":"service_healthy","required":true,"restart":false}]}
+    {"project":"shop","nodes":[{"service":"db","kind":"service","state":"ready"},{"service":"seed","kind":"job","state":"completed"}],"dependencies":[{"from":"seed","to":"db","condition":"service_healthy","required":true,"restart":false}],"edges":[]}
     "#);
 }
 

@@ -45,6 +45,22 @@ fn edges_are_listed_with_what_went_over_them() {
     api->db:5432   postgres   127.77.0.2:5432   real 127.0.0.1:20001          12         0        0.4 ms         2.0 KiB   0 B
     host->api:80                                nowhere: port 8080 is taken   0          0                       0 B       0 B
     "#);
+    assert_snapshot!(sandbox.devctl(&["graph"]), @r#"
+    status: 0
+    --- stdout
+    flowchart LR
+        n0[("db")]:::ready
+        n1(["seed"]):::ready
+        n2["api"]:::busy
+        n1 -->|healthy| n0
+        n2 -->|healthy| n0
+        n2 -->|completed| n1
+        host(("host"))
+        n2 ==>|5432 postgres| n0
+        host ==>|80 · cannot be made| n2
+        classDef ready stroke:#2da44e,stroke-width:2px
+        classDef busy stroke:#bf8700,stroke-width:2px
+    "#);
 }
 
 #[test]

@@ -449,8 +449,10 @@ async fn contract_stubs(
             None if consumer == EdgeId::HOST => {}
             None => remarks.push(Remark {
                 node: Some(NodeId::from(provider.as_str())),
-                text: format!("it is answered from contracts, and there is none between {as_consumer} and {as_provider}: {consumer} will be refused"),
-                help: Some("name the pacts: `x-devctl: {contracts: {pacts: [...]}}` at the top of the Compose file".to_owned()),
+                text: format!("there is no contract between {as_consumer} and {as_provider}: {consumer} is refused"),
+                help: Some(
+                    "name the pacts: `x-devctl: {contracts: {pacts: [...]}}` at the top of the Compose file".to_owned(),
+                ),
             }),
         }
     }

@@ -1,0 +1,67 @@
+//! What a notice has told of a failure already: what stands at the end does not tell it again.
+
+use std::collections::{HashMap, HashSet};
+
+use devctl_wire::v1::{Failure, Level, Notice};
+
+/// Each node's notices of what went wrong, line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    lines: HashMap<String, HashSet<String>>,
+}
+
+impl Told {
+    /// A notice is shown.
+    pub(crate) fn note(&mut self, notice: &Notice) {
+        if notice.level() == Level::Info || notice.node.is_empty() {
+            return;
+        }
+        let lines = self.lines.entry(notice.node.clone()).or_default();
+        lines.insert(notice.text.clone());
+        lines.extend(notice.lines.iter().map(|line| line.trim_end().to_owned()));
+    }
+
+    /// What of a failure is still to be told; None where nothing is.
+    pub(crate) fn rest(&self, failure: &Failure) -> Option<Failure> {
+        let Some(told) = self.lines.get(&failure.node) else {
+            return Some(failure.clone());
+        };
+        let is_new = |line: &&String| !told.contains(line.trim_end());
+        let rest = Failure {
+            log_tail: failure.log_tail.iter().filter(is_new).cloned().collect(),
+            ..failure.clone()
+        };
+        let what_is_told = told.iter().any(|line| line.contains(&failure.what));
+        let nothing_else = rest.log_tail.is_empty() && rest.why.is_empty() && rest.probe_output.trim().is_empty();
+        (!(what_is_told && nothing_else)).then_some(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_is_not_told_again() {
+        let mut told = Told::default();
+        told.note(&Notice {
+            level: Level::Error.into(),
+            node: "web".into(),
+            text: "build failed: `make` exited with 2".into(),
+            lines: vec!["main.c:1: no".into()],
+            ..Notice::default()
+        });
+        let failure = |node: &str, tail: &[&str]| Failure {
+            node: node.into(),
+            what: "build failed: `make` exited with 2".into(),
+            log_tail: tail.iter().map(|&line| line.to_owned()).collect(),
+            ..Failure::default()
+        };
+        assert_eq!(told.rest(&failure("web", &["main.c:1: no"])), None);
+        assert_eq!(
+            told.rest(&failure("web", &["main.c:1: no", "more"])).unwrap().log_tail,
+            ["more"]
+        );
+        assert!(told.rest(&failure("api", &["main.c:1: no"])).is_some());
+    }
+}
