@@ -1,5 +1,7 @@
 //! Builds a node from source, and looks at what came of it.
 
+use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use devctl_core::engine::{Built, Failure};
@@ -14,6 +16,10 @@ use crate::spec::{ContainerPlan, NodeSpec, What};
 
 /// Lines of a failed build's output that are shown.
 const SHOWN: usize = 40;
+/// Bytes of a file that are read at once.
+const PIECE: usize = 1 << 18;
+/// Into so many parts a product is cut.
+const PARTS: u64 = 4;
 
 /// Runs the build and digests its product. Dropping the future ends the build.
 pub(crate) async fn build(spec: &NodeSpec, log: &RunLog) -> Result<Built, Failure> {
@@ -72,11 +78,15 @@ pub(crate) async fn build(spec: &NodeSpec, log: &RunLog) -> Result<Built, Failur
         });
     }
     let Some(path) = build.artefact.clone() else {
-        return Ok(Built::default());
+        return Ok(Built {
+            artefact: None,
+            ran: Some(outcome.took),
+        });
     };
-    let digested = tokio::task::spawn_blocking(move || digest(&path)).await;
+    let digested = tokio::task::spawn_blocking(move || fingerprint(&path)).await;
     Ok(Built {
         artefact: digested.ok().flatten(),
+        ran: Some(outcome.took),
     })
 }
 
@@ -94,6 +104,7 @@ async fn image(plan: &ContainerPlan, build: &Build, log: &RunLog) -> Result<Buil
     match build.run(&plan.engine, &plan.image.env, &mut on_line).await {
         Ok(image) => Ok(Built {
             artefact: Some(ContentHash(image.id)),
+            ran: None,
         }),
         Err(error) => Err(Failure {
             what: crate::start::told(&error),
@@ -107,18 +118,76 @@ async fn image(plan: &ContainerPlan, build: &Build, log: &RunLog) -> Result<Buil
 pub(crate) fn digest(path: &Path) -> Option<ContentHash> {
     let mut file = std::fs::File::open(path).ok()?;
     let mut hasher = Sha256::new();
-    let mut chunk = vec![0; 1 << 20];
+    let mut piece = vec![0; PIECE];
     loop {
-        match std::io::Read::read(&mut file, &mut chunk).ok()? {
-            0 => break,
-            count => hasher.update(&chunk[..count]),
+        match file.read(&mut piece).ok()? {
+            0 => return Some(shown(hasher)),
+            count => hasher.update(&piece[..count]),
         }
     }
-    let hex: String = hasher
-        .finalize()
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Some(ContentHash(hex))
+}
+
+/// The same for a product, which every reload waits for: its parts are digested beside each other.
+fn fingerprint(path: &Path) -> Option<ContentHash> {
+    let file = std::fs::File::open(path).ok()?;
+    let part = file.metadata().ok()?.len().div_ceil(PARTS).max(1);
+    let digest_part = |number: u64| {
+        let mut hasher = Sha256::new();
+        let mut piece = vec![0; PIECE];
+        let mut left = part;
+        while left > 0 {
+            let wanted = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+            match file.read_at(&mut piece[..wanted], (number + 1) * part - left).ok()? {
+                0 => break,
+                count => {
+                    hasher.update(&piece[..count]);
+                    left -= count as u64;
+                }
+            }
+        }
+        Some(hasher.finalize())
+    };
+    std::thread::scope(|scope| {
+        let digest_part = &digest_part;
+        let threads = [1, 2, 3].map(|number| scope.spawn(move || digest_part(number)));
+        let mut whole = Sha256::new();
+        whole.update(digest_part(0)?);
+        for thread in threads {
+            whole.update(thread.join().ok()??);
+        }
+        Some(shown(whole))
+    })
+}
+
+fn shown(hasher: Sha256) -> ContentHash {
+    let digest = hasher.finalize();
+    ContentHash(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_product_is_known_by_every_byte_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("product");
+        let of = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            (fingerprint(&path).unwrap(), digest(&path).unwrap())
+        };
+        let mut content = vec![7; 3 * PIECE + 5];
+        let first = of(&content);
+        assert_eq!(of(&content), first);
+        for at in [0, PIECE - 1, PIECE, 2 * PIECE + 9, 3 * PIECE + 4] {
+            content[at] ^= 1;
+            let changed = of(&content);
+            assert!(changed.0 != first.0 && changed.1 != first.1, "{at}");
+            content[at] ^= 1;
+        }
+        content.pop();
+        assert_ne!(of(&content).0, first.0);
+        assert_ne!(of(b"").0, first.0);
+        assert_eq!(fingerprint(Path::new("/nowhere")), None);
+    }
 }

@@ -439,6 +439,12 @@ impl Loop {
         self.turn();
         let mut records = false;
         let reloaded: Vec<NodeId> = effects.iter().filter_map(reloaded).cloned().collect();
+        for node in &reloaded {
+            let known = self.state.node(node).and_then(|node| node.build.artefact.as_ref());
+            if known.is_some() {
+                self.watch.proven(node);
+            }
+        }
         for effect in effects {
             match &effect {
                 Effect::Notice(notice) => {

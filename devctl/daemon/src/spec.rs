@@ -263,8 +263,32 @@ pub(crate) struct WatchRule {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct SourceTree {
     pub(crate) path: PathBuf,
+    /// Patterns as of `.dockerignore`, from `path` on: nothing else counts.
     pub(crate) include: Vec<String>,
+    /// The same, of what does not count.
     pub(crate) ignore: Vec<String>,
+    /// Whose `.dockerignore` counts.
+    pub(crate) context: Option<Context>,
+}
+
+impl SourceTree {
+    /// Everything below this path that git does not ignore.
+    pub(crate) fn all(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            include: Vec::new(),
+            ignore: Vec::new(),
+            context: None,
+        }
+    }
+}
+
+/// The context that a container's image is built from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Context {
+    pub(crate) root: PathBuf,
+    /// From the context's root; None where the steps stand in the Compose file.
+    pub(crate) dockerfile: Option<PathBuf>,
 }
 
 /// How long a hook may take. Compose has no limit; an hour is longer than any hook that somebody waits for.

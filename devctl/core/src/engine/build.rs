@@ -122,7 +122,7 @@ impl State {
                 if serving && differs {
                     let reason = node.build.cause.take().unwrap_or_else(|| "built anew".to_owned());
                     let replace = node.replace.get_or_insert(Replace::new(reason, since, false));
-                    replace.build = Some(now - since);
+                    replace.build = Some(built.ran.unwrap_or(now - since));
                 }
                 self.notice(
                     Some(id),

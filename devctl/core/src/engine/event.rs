@@ -189,6 +189,8 @@ pub struct Down {
 pub struct Built {
     /// A digest of what it made. None: not known, so it counts as new.
     pub artefact: Option<ContentHash>,
+    /// How long its command itself took. None: not known apart from all the rest.
+    pub ran: Option<Duration>,
 }
 
 /// What a driver knows of a run that it has started.

@@ -8,13 +8,13 @@ use super::notice::NoticeKind;
 use super::state::{RunPlace, State};
 use crate::{NodeId, Time};
 
-const SOONEST: Duration = Duration::from_millis(10);
+const SOONEST: Duration = Duration::from_millis(4);
 const LATEST: Duration = Duration::from_secs(1);
 /// A node that has been healthy for long is tested more seldom than its file says, up to this.
 const CALM: Duration = Duration::from_secs(10);
 
 /// The wait before the next test of a run that has not been ready for `elapsed`: 1 % of that time, so that readiness is
-/// seen at most so much later than it came, within 10 ms and 1 s (or the test's interval, where that is shorter).
+/// seen at most so much later than it came, within 4 ms and 1 s (or the test's interval, where that is shorter).
 #[must_use]
 pub fn pace(elapsed: Duration, interval: Duration) -> Duration {
     (elapsed.mul_f64(0.01))

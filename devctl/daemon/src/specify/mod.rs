@@ -32,7 +32,8 @@ pub(crate) use runtime::{Asked, Choice, Docker, Machine, choose};
 pub(crate) use secret::is_secret;
 pub(crate) use server::has_data;
 
-use crate::spec::{BuildSpec, HookSpec, NodeSpec, Published, SourceTree, WatchRule, What};
+use crate::sources;
+use crate::spec::{BuildSpec, Context, HookSpec, NodeSpec, Published, SourceTree, WatchRule, What};
 use crate::start;
 
 /// What all specs of a project are made from.
@@ -100,6 +101,7 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
     if matches!(what, What::Process(_)) {
         notes.extend(attributes::passed_over(service));
     }
+    notes.extend(no_patterns(ground.project, service));
     NodeSpec {
         id,
         hash,
@@ -255,7 +257,10 @@ fn watch(project: &Project, service: &Service) -> Vec<WatchRule> {
     let rules = service.develop.iter().flat_map(|develop| &develop.watch);
     rules
         .map(|rule| WatchRule {
-            tree: source_tree(project, rule),
+            tree: SourceTree {
+                context: context(project, service),
+                ..source_tree(project, rule)
+            },
             action: rule.action,
             target: rule.target.clone(),
             exec: hook(&rule.exec, project),
@@ -264,12 +269,40 @@ fn watch(project: &Project, service: &Service) -> Vec<WatchRule> {
         .collect()
 }
 
+/// Patterns of `develop.watch` that are none.
+fn no_patterns(project: &Project, service: &Service) -> Vec<String> {
+    let rules = service.develop.iter().flat_map(|develop| &develop.watch);
+    let told = rules.flat_map(|rule| {
+        let path = normal(&project.working_dir.join(&rule.path));
+        [("include", &rule.include), ("ignore", &rule.ignore)].map(|(key, written)| {
+            let bad = sources::patterns(&path, written).err()?;
+            Some(format!(
+                "`{key}` of its `develop.watch` counts for nothing: `{}` is no pattern",
+                bad.text
+            ))
+        })
+    });
+    told.flatten().collect()
+}
+
 fn source_tree(project: &Project, rule: &Watch) -> SourceTree {
     SourceTree {
         path: normal(&project.working_dir.join(&rule.path)),
         include: rule.include.clone(),
         ignore: rule.ignore.clone(),
+        context: None,
     }
+}
+
+/// The context of a service's image, where it is a directory of this machine.
+fn context(project: &Project, service: &Service) -> Option<Context> {
+    let build = service.build.as_ref()?;
+    let root = normal(&project.working_dir.join(build.context.as_deref().unwrap_or(".")));
+    let dockerfile = build.dockerfile.as_deref().unwrap_or("Dockerfile");
+    root.is_dir().then(|| Context {
+        root,
+        dockerfile: build.dockerfile_inline.is_none().then(|| dockerfile.into()),
+    })
 }
 
 fn build(ground: &Ground<'_>, service: &Service, what: &What) -> Option<BuildSpec> {

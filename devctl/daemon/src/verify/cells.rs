@@ -220,11 +220,7 @@ fn add(hasher: &mut Sha256, path: &Path) -> Option<()> {
 
 /// The content of every file of a tree that git does not ignore.
 fn add_tree(hasher: &mut Sha256, path: &Path) {
-    let tree = crate::spec::SourceTree {
-        path: path.to_owned(),
-        include: Vec::new(),
-        ignore: Vec::new(),
-    };
+    let tree = crate::spec::SourceTree::all(path);
     let files: Vec<PathBuf> = crate::sources::files(&tree);
     for file in files {
         // A file that goes while it is looked at is one that is not there.

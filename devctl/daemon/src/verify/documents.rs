@@ -21,11 +21,7 @@ pub(super) fn of(project: &Project, service: &str) -> Vec<(PathBuf, PathBuf)> {
     let mut found = Vec::new();
     for written in project.x_devctl.contracts.iter().flat_map(|contracts| &contracts.specs) {
         let root = specify::normal(&project.working_dir.join(written));
-        let tree = SourceTree {
-            path: root.clone(),
-            include: Vec::new(),
-            ignore: Vec::new(),
-        };
+        let tree = SourceTree::all(&root);
         let files: Vec<PathBuf> = sources::files(&tree);
         let own = files.into_iter().filter(|file| is_own(file, &root));
         found.extend(own.map(|file| (file, root.clone())));

@@ -3,6 +3,8 @@
 //! Two signs tell it. A file that one of the service's processes has open for writing is its output. And a change that has
 //! followed the service's own start (or build) after the same time, three times in a row, each of which it caused itself, is the
 //! service's answer to being started: no person saves like that. Either way the path no longer counts, and that is said once.
+//! A program that saves whenever it sees the new answer is as regular; but what it saves makes another product, and nobody's
+//! own output does that.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,7 +14,8 @@ use devctl_core::NodeId;
 
 /// So often a change follows a start in step before it is taken for the start's doing.
 const IN_STEP: u32 = 3;
-/// Two times that differ by no more than this, or a fifth, are the same.
+/// Two times that differ by no more than this are the same. People are not that punctual, and who is started again and again is so
+/// sooner or later.
 const SAME: Duration = Duration::from_millis(60);
 
 /// What has been learnt about each node.
@@ -40,8 +43,8 @@ pub(super) struct Judged {
 }
 
 impl Loops {
-    /// Looks at what has changed of a node at `now`. `began`: its last start or build; `writes`: whether its processes have the
-    /// file open for writing.
+    /// Looks at what has changed of a node at `now`. `began`: its last start or build, unless what is known of it speaks against its
+    /// being the cause; `writes`: whether its processes have the file open for writing.
     pub(super) fn judge(
         &mut self,
         node: &NodeId,
@@ -74,7 +77,10 @@ impl Loops {
 
 impl Seen {
     fn is_in_step(&mut self, changed: &BTreeSet<PathBuf>, began: Option<Instant>, now: Instant) -> bool {
-        let Some(began) = began else { return false };
+        let Some(began) = began else {
+            self.last = None;
+            return false;
+        };
         if self.anchor.replace(began) == Some(began) {
             // Nothing was started since the last change: it was not the cause of this one.
             self.last = None;
@@ -91,7 +97,7 @@ impl Seen {
 }
 
 fn is_same(one: Duration, other: Duration) -> bool {
-    one.abs_diff(other) <= SAME.max(one.max(other) / 5)
+    one.abs_diff(other) <= SAME
 }
 
 /// Those of `paths` that one of these processes, or what they have started, has open for writing.
@@ -191,6 +197,21 @@ mod tests {
         // The same start twice: it did not follow from the change.
         let steps = [(0, 300), (0, 310), (0, 320), (0, 330)];
         assert_eq!(counted(&["main.rs"], &steps), [true; 4]);
+        let steps = [(0, 9_000), (10_000, 9_500), (20_000, 9_200), (30_000, 9_700)];
+        assert_eq!(counted(&["main.rs"], &steps), [true; 4]);
+    }
+
+    #[test]
+    fn what_speaks_against_it_begins_the_count_anew() {
+        let (mut loops, zero) = (Loops::default(), Instant::now());
+        for round in 0..9 {
+            let began = zero + MS * 1000 * round;
+            let cause = (round % 3 != 2).then_some(began);
+            let judged = loops.judge(&"api".into(), paths(&["x"]), (cause, began + MS * 300), |_| {
+                BTreeSet::new()
+            });
+            assert_eq!(judged.real, paths(&["x"]), "round {round}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ use rules::Batch;
 use system::{Heard, System, Unheard};
 
 /// Editors write, rename and touch in bursts; a burst is one change.
-const SETTLE: Duration = Duration::from_millis(15);
+const SETTLE: Duration = Duration::from_millis(5);
 /// Whoever writes without a break is not waited for any longer.
 const BURST: Duration = Duration::from_millis(200);
 /// A checkout of many files holds `.git/index.lock` meanwhile; longer than this nobody waits for it.
@@ -66,6 +66,8 @@ pub(crate) struct Contained {
 struct Doing {
     /// Its last build or start.
     began: Option<Instant>,
+    /// What was changed then has made another product, and that one serves: it was a source.
+    proven: bool,
     processes: Vec<i32>,
 }
 
@@ -113,7 +115,14 @@ impl Watch {
     /// A build or a run of the node begins.
     pub(crate) fn began(&self, node: &NodeId) {
         let mut doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
-        doings.entry(node.clone()).or_default().began = Some(Instant::now());
+        let doing = doings.entry(node.clone()).or_default();
+        (doing.began, doing.proven) = (Some(Instant::now()), false);
+    }
+
+    /// What the node's last change has led to is another product, which serves now.
+    pub(crate) fn proven(&self, node: &NodeId) {
+        let mut doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
+        doings.entry(node.clone()).or_default().proven = true;
     }
 
     /// The processes that there are, by node.
@@ -302,7 +311,9 @@ impl Watching {
             let dirs = listing.dirs.iter().map(PathBuf::as_path);
             dirs.chain(above).chain([tree.path.as_path()])
         });
-        let (new, unheard) = system.arm(files.chain(trees).map(Path::to_owned));
+        let deciding = self.trees.keys().flat_map(Listing::decided_by);
+        let deciding = deciding.filter_map(|file| file.parent().map(Path::to_owned));
+        let (new, unheard) = system.arm(files.chain(trees).map(Path::to_owned).chain(deciding));
         self.say(unheard);
         new
     }
@@ -379,7 +390,8 @@ impl Watching {
         let doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
         let doing = doings.get(node).cloned().unwrap_or_default();
         drop(doings);
-        let judged = self.loops.judge(node, of_node, (doing.began, now), |changed| {
+        let cause = doing.began.filter(|_| !doing.proven);
+        let judged = self.loops.judge(node, of_node, (cause, now), |changed| {
             loops::written_by(&doing.processes, changed)
         });
         let trees: Vec<&SourceTree> = build.sources.iter().collect();
@@ -471,9 +483,9 @@ impl Watching {
     }
 }
 
-/// The path lies in the tree, or the tree in it.
+/// The path lies in the tree, or the tree in it, or it decides what counts there.
 fn concerns(path: &Path, tree: &SourceTree) -> bool {
-    path.starts_with(&tree.path) || tree.path.starts_with(path)
+    path.starts_with(&tree.path) || tree.path.starts_with(path) || Listing::decided_by(tree).any(|file| file == path)
 }
 
 /// When it was written, and how long it is; None where it is not there.

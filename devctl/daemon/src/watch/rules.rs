@@ -97,11 +97,7 @@ mod tests {
 
     fn rule(action: WatchAction, path: &str, target: &str) -> WatchRule {
         WatchRule {
-            tree: SourceTree {
-                path: path.into(),
-                include: Vec::new(),
-                ignore: Vec::new(),
-            },
+            tree: SourceTree::all(path),
             action,
             target: (!target.is_empty()).then(|| target.to_owned()),
             exec: None,

@@ -36,9 +36,8 @@ impl Bench {
 
     fn watch(&self) {
         let tree = SourceTree {
-            path: self.path("src"),
-            include: Vec::new(),
             ignore: vec!["ignored/".to_owned()],
+            ..SourceTree::all(self.path("src"))
         };
         let build = BuildSpec {
             command: vec!["make".to_owned()],
@@ -212,11 +211,7 @@ async fn lost_events_cost_a_look_at_everything() {
     let mut watching = Watching::new(Doings::default(), find);
     let (heard, _unused) = mpsc::unbounded_channel();
     let (mut system, _) = System::start(heard);
-    let tree = SourceTree {
-        path: dir.path().to_owned(),
-        include: Vec::new(),
-        ignore: Vec::new(),
-    };
+    let tree = SourceTree::all(dir.path());
     let build = BuildSpec {
         command: Vec::new(),
         dir: dir.path().to_owned(),
@@ -241,8 +236,8 @@ async fn what_a_process_of_the_node_writes_is_named_and_left_out() {
     let mut bench = Bench::new(|_| {}).await;
     let own = i32::try_from(std::process::id()).unwrap();
     let doing = Doing {
-        began: None,
         processes: vec![own],
+        ..Doing::default()
     };
     bench.doings.lock().unwrap().insert("api".into(), doing);
     let mut log = std::fs::File::create(bench.path("src/app.log")).unwrap();

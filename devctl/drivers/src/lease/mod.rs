@@ -46,7 +46,7 @@ pub struct EdgeKey {
 /// The first port that is leased where the kernel's own range leaves room: most fixed ports of services lie below.
 const FIRST_PORT: u16 = 20_000;
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Book {
     #[serde(default)]
     ports: Vec<PortLease>,
@@ -54,7 +54,7 @@ struct Book {
     addresses: Vec<AddressLease>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct PortLease {
     project: String,
     node: String,
@@ -63,7 +63,7 @@ struct PortLease {
     state_dir: PathBuf,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct AddressLease {
     project: String,
     consumer: String,
@@ -89,6 +89,12 @@ impl Leases {
             let own =
                 |lease: &PortLease| (&lease.project, &lease.node, &lease.port) == (&key.project, &key.node, &key.port);
             let had = book.ports.iter().find(|lease| own(lease)).map(|lease| lease.number);
+            let only = |number: &u16| book.ports.iter().filter(|lease| lease.number == *number).count() == 1;
+            if let Some(number) = had.filter(only)
+                && is_free(SocketAddr::new(ip, number))
+            {
+                return Ok(number);
+            }
             book.ports.retain(|lease| !own(lease));
             let taken: HashSet<u16> = book.ports.iter().map(|lease| lease.number).collect();
             let range = port_range();
@@ -196,9 +202,13 @@ impl Leases {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Book::default(),
             Err(error) => return Err(failed("read")(error)),
         };
+        let before = book.clone();
         book.ports.retain(|lease| lease.state_dir.exists());
         book.addresses.retain(|lease| lease.state_dir.exists());
         let done = work(&mut book)?;
+        if book == before {
+            return Ok(done);
+        }
         let text = serde_json::to_vec_pretty(&book).map_err(|error| failed("write")(error.into()))?;
         let new = self.file.with_extension("new");
         fs::write(&new, text)

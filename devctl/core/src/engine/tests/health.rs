@@ -40,9 +40,9 @@ fn one_failure_of_a_healthy_node_is_no_alarm() {
     10.00 tick
       probe db #1
     10.00 db #1 test failed
-    10.01 tick
+    10.00 tick
       probe db #1
-    10.01 db #1 test passed
+    10.00 db #1 test passed
     ");
 }
 

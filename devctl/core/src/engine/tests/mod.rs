@@ -242,6 +242,7 @@ impl Story {
         let build = self.building(name);
         let built = Built {
             artefact: Some(ContentHash(artefact.to_owned())),
+            ran: None,
         };
         self.step(
             &format!("{name} build #{build} made {artefact}"),

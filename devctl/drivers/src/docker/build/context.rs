@@ -179,7 +179,7 @@ fn walk(
 }
 
 /// `Dockerfile.dockerignore` where there is one, else the context's `.dockerignore`.
-fn read_ignore(root: &Path, beside: Option<PathBuf>) -> Result<Ignore, BuildError> {
+pub(super) fn read_ignore(root: &Path, beside: Option<PathBuf>) -> Result<Ignore, BuildError> {
     for path in beside.into_iter().chain([root.join(".dockerignore")]) {
         match fs::read(&path) {
             Ok(bytes) => {

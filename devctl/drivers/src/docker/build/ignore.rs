@@ -1,4 +1,4 @@
-//! `.dockerignore`: which files of a context stay behind.
+//! `.dockerignore`: which files of a context stay behind. The same patterns stand in `develop.watch`, as `ignore` and `include`.
 //!
 //! Not git's rules: patterns start at the context's root, the last one that matches wins, `!` lets back in what lies
 //! below a directory that was left out, and `*` never crosses a `/` (Docker's build reference, `.dockerignore file`).
@@ -7,13 +7,13 @@ use std::path::Path;
 
 use regex::Regex;
 
-/// The patterns of one file, in order.
-#[derive(Debug, Default)]
-pub(super) struct Ignore {
+/// The patterns of one file (or list), in order.
+#[derive(Debug, Clone, Default)]
+pub struct Ignore {
     patterns: Vec<Pattern>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Pattern {
     /// `!`: what matches comes along.
     keeps: bool,
@@ -25,13 +25,19 @@ struct Pattern {
 /// A line that is no pattern.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("line {line}: `{text}` is no pattern")]
-pub(super) struct BadPattern {
-    line: usize,
-    text: String,
+pub struct BadPattern {
+    /// Its line, from 1.
+    pub line: usize,
+    /// What stands there.
+    pub text: String,
 }
 
 impl Ignore {
-    pub(super) fn parse(text: &str) -> Result<Self, BadPattern> {
+    /// Reads a file's text, or the patterns of a list, one a line.
+    ///
+    /// # Errors
+    /// Where a bracket or an escape has no end, with the line's number.
+    pub fn parse(text: &str) -> Result<Self, BadPattern> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut patterns = Vec::new();
         for (index, line) in text.lines().enumerate() {
@@ -72,8 +78,15 @@ impl Ignore {
         Ok(Self { patterns })
     }
 
-    /// Whether this path (relative, `/` between parts) stays behind.
-    pub(super) fn leaves_out(&self, path: &str) -> bool {
+    /// Whether there is no pattern at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// Whether this path (relative, `/` between parts), or a directory above it, is what the patterns name: then it stays behind.
+    #[must_use]
+    pub fn leaves_out(&self, path: &str) -> bool {
         let mut out = false;
         for pattern in &self.patterns {
             if out == pattern.keeps && pattern.matches(path) {
@@ -84,12 +97,21 @@ impl Ignore {
     }
 
     /// Whether nothing below a directory that stays behind can be let back in: then nobody need look.
-    pub(super) fn leaves_out_all_below(&self, dir: &str) -> bool {
+    #[must_use]
+    pub fn leaves_out_all_below(&self, dir: &str) -> bool {
         let parts: Vec<&str> = dir.split('/').collect();
         !self
             .patterns
             .iter()
             .any(|pattern| pattern.keeps && pattern.may_match_below(&parts))
+    }
+
+    /// Whether the patterns may name something below this directory.
+    #[must_use]
+    pub fn may_name_below(&self, dir: &str) -> bool {
+        let parts: Vec<&str> = dir.split('/').collect();
+        let mut naming = self.patterns.iter().filter(|pattern| !pattern.keeps);
+        naming.any(|pattern| pattern.may_match_below(&parts))
     }
 }
 
@@ -173,7 +195,8 @@ fn expression(glob: &str) -> Option<String> {
 }
 
 /// A path below a context's root, as patterns see it.
-pub(super) fn as_pattern_path(relative: &Path) -> String {
+#[must_use]
+pub fn as_pattern_path(relative: &Path) -> String {
     let parts: Vec<_> = relative
         .components()
         .map(|part| part.as_os_str().to_string_lossy())
@@ -228,6 +251,14 @@ mod tests {
         assert!(ignore.leaves_out_all_below("target/release"));
         assert!(ignore.leaves_out_all_below("node_modules"));
         assert!(!ignore.leaves_out_all_below("target"));
+    }
+
+    #[test]
+    fn what_is_named_may_lie_below_a_directory() {
+        let named = Ignore::parse("src/*.rs\n**/*.proto\n!gen").unwrap();
+        assert!(named.may_name_below("src") && named.may_name_below("docs/a"));
+        let named = Ignore::parse("src/*.rs\n!docs").unwrap();
+        assert!(named.may_name_below("src") && !named.may_name_below("docs") && !named.is_empty());
     }
 
     #[test]

@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 
 use self::context::Context;
 pub use self::error::BuildError;
+pub use self::ignore::{BadPattern, Ignore, as_pattern_path};
 use self::output::Output;
 use super::auth::{self, Credentials};
 use super::error::brief;
@@ -92,6 +93,15 @@ impl Default for Dockerfile {
     fn default() -> Self {
         Self::File("Dockerfile".into())
     }
+}
+
+/// What a build of this context leaves behind: `Dockerfile.dockerignore` where there is one, else the context's `.dockerignore`.
+///
+/// # Errors
+/// Where the file cannot be read, or has a line that is no pattern.
+pub fn left_behind(context: &Path, dockerfile: Option<&Path>) -> Result<Ignore, BuildError> {
+    let beside = dockerfile.map(|written| PathBuf::from(format!("{}.dockerignore", context.join(written).display())));
+    context::read_ignore(context, beside)
 }
 
 /// A line of a build's output.

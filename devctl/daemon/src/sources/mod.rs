@@ -1,16 +1,19 @@
 //! A node's sources: which files there are, how long each is and when it was written, and all of it as one digest.
 //!
-//! What git or Docker would not look at is not looked at: what `.gitignore` names, directories that call themselves caches,
-//! editors' temporary files, and what the build itself makes.
+//! What git or Docker would not look at is not looked at: what `.gitignore` or `.dockerignore` names, directories that call
+//! themselves caches, editors' temporary files, and what the build itself makes.
+
+mod sieve;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use ignore::WalkBuilder;
-use ignore::overrides::OverrideBuilder;
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::sieve::{Sieve, patterns};
 use crate::spec::{BuildSpec, SourceTree};
 
 /// A file, as far as a change of it shows.
@@ -21,20 +24,37 @@ pub(crate) struct Seen {
 }
 
 /// What is in a tree.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Listing {
     /// Every file that counts.
     pub(crate) files: BTreeMap<PathBuf, Seen>,
     /// Every directory that counts, the root included.
     pub(crate) dirs: BTreeSet<PathBuf>,
+    /// What has decided about them.
+    sieve: Arc<Sieve>,
 }
 
 impl Listing {
     /// Looks at the whole tree.
     pub(crate) fn read(tree: &SourceTree) -> Self {
-        let mut listing = Self::default();
-        listing.add(walk(tree, &tree.path));
+        let mut listing = Self {
+            sieve: Arc::new(Sieve::of(tree)),
+            ..Self::default()
+        };
+        listing.add(listing.walk(&tree.path));
         listing
+    }
+
+    /// Files outside of the tree that decide what counts in it.
+    pub(crate) fn decided_by(tree: &SourceTree) -> impl Iterator<Item = PathBuf> {
+        let context = tree.context.iter().filter(|context| context.root != tree.path);
+        context.flat_map(|context| {
+            let own = context.dockerfile.as_ref().map(|file| {
+                let beside = format!("{}.dockerignore", context.root.join(file).display());
+                crate::specify::normal(Path::new(&beside))
+            });
+            own.into_iter().chain([context.root.join(".dockerignore")])
+        })
     }
 
     /// Looks again, where something was touched. What decides about others (`.gitignore`) makes it look at everything.
@@ -42,9 +62,10 @@ impl Listing {
         let here: Vec<&PathBuf> = touched.iter().filter(|path| path.starts_with(&tree.path)).collect();
         let decides = |path: &&PathBuf| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            [".gitignore", ".ignore", ".dockerignore", "CACHEDIR.TAG"].contains(&name)
+            [".gitignore", ".ignore", "CACHEDIR.TAG"].contains(&name) || name.ends_with(".dockerignore")
         };
-        if here.iter().any(decides) || here.iter().any(|path| **path == tree.path) {
+        let decided = Self::decided_by(tree).any(|file| touched.contains(&file));
+        if decided || here.iter().any(decides) || here.iter().any(|path| **path == tree.path) {
             *self = Self::read(tree);
             return;
         }
@@ -58,7 +79,7 @@ impl Listing {
             stale.extend(known.map(Path::to_owned));
         }
         for dir in stale {
-            self.look(tree, &dir);
+            self.look(&dir);
         }
     }
 
@@ -73,7 +94,7 @@ impl Listing {
     }
 
     /// One directory, and what is new below it.
-    fn look(&mut self, tree: &SourceTree, dir: &Path) {
+    fn look(&mut self, dir: &Path) {
         let known: Vec<PathBuf> = self
             .dirs
             .range(dir.to_owned()..)
@@ -83,7 +104,7 @@ impl Listing {
             .cloned()
             .collect();
         self.files.retain(|file, _| file.parent() != Some(dir));
-        let mut one = walk(tree, dir);
+        let mut one = self.walk(dir);
         one.max_depth(Some(1));
         let mut now = Self::default();
         now.add(one);
@@ -92,7 +113,7 @@ impl Listing {
         }
         for sub in &now.dirs {
             if sub != dir && !self.dirs.contains(sub) {
-                self.add(walk(tree, sub));
+                self.add(self.walk(sub));
             }
         }
         if now.dirs.contains(dir) {
@@ -100,6 +121,25 @@ impl Listing {
         } else {
             self.forget(dir);
         }
+    }
+
+    /// The part of the tree below `from`, without what git ignores, and what the file's own patterns do not let through.
+    fn walk(&self, from: &Path) -> WalkBuilder {
+        let mut walk = WalkBuilder::new(from);
+        walk.hidden(false).require_git(false).sort_by_file_path(Path::cmp);
+        let sieve = self.sieve.clone();
+        walk.filter_entry(move |entry| {
+            let name = entry.file_name().to_str().unwrap_or_default();
+            match entry.file_type() {
+                Some(kind) if kind.is_dir() => {
+                    let looked_at = ![".git", ".devctl", "node_modules"].contains(&name) && !is_cache(entry.path());
+                    // One that a rule names itself is looked at, whatever its name is.
+                    (looked_at || entry.depth() == 0) && sieve.is_worth_a_look(entry.path())
+                }
+                _ => (!is_scratch(name) || entry.depth() == 0) && sieve.lets_through(entry.path()),
+            }
+        });
+        walk
     }
 
     fn forget(&mut self, dir: &Path) {
@@ -159,39 +199,8 @@ pub(crate) fn stamp_of<'a>(build: &BuildSpec, listings: impl Iterator<Item = &'a
 }
 
 /// Every file of a tree, in the order of their paths.
-pub(crate) fn files(tree: &SourceTree) -> Vec<std::path::PathBuf> {
-    let is_file = |entry: &ignore::DirEntry| entry.file_type().is_some_and(|kind| kind.is_file());
-    walk(tree, &tree.path)
-        .build()
-        .flatten()
-        .filter(is_file)
-        .map(ignore::DirEntry::into_path)
-        .collect()
-}
-
-/// The part of the tree below `from`, without what git ignores, what the file's `ignore` names, and what only `include` would let in.
-fn walk(tree: &SourceTree, from: &Path) -> WalkBuilder {
-    let mut overrides = OverrideBuilder::new(&tree.path);
-    for pattern in &tree.include {
-        let _not_a_glob = overrides.add(pattern);
-    }
-    for pattern in tree.ignore.iter().chain([&".git".to_owned(), &".devctl".to_owned()]) {
-        let _not_a_glob = overrides.add(&format!("!{pattern}"));
-    }
-    let mut walk = WalkBuilder::new(from);
-    walk.hidden(false).require_git(false).sort_by_file_path(Path::cmp);
-    walk.filter_entry(|entry| {
-        let name = entry.file_name().to_str().unwrap_or_default();
-        entry.depth() == 0
-            || match entry.file_type() {
-                Some(kind) if kind.is_dir() => name != "node_modules" && !is_cache(entry.path()),
-                _ => !is_scratch(name),
-            }
-    });
-    if let Ok(overrides) = overrides.build() {
-        walk.overrides(overrides);
-    }
-    walk
+pub(crate) fn files(tree: &SourceTree) -> Vec<PathBuf> {
+    Listing::read(tree).files.into_keys().collect()
 }
 
 /// A directory that says itself that it may be deleted at any time (Cache Directory Tagging Specification): Cargo's, pytest's.
@@ -221,9 +230,8 @@ mod tests {
 
     fn tree_of(dir: &Path) -> SourceTree {
         SourceTree {
-            path: dir.to_owned(),
-            include: Vec::new(),
             ignore: vec!["out/".to_owned()],
+            ..SourceTree::all(dir)
         }
     }
 
@@ -291,7 +299,8 @@ mod tests {
         work(&tree.path);
         let told = told.iter().map(|name| tree.path.join(name)).collect();
         listing.refresh(tree, &told);
-        assert_eq!(*listing, Listing::read(tree), "{told:?}");
+        let whole = Listing::read(tree);
+        assert_eq!((&listing.files, &listing.dirs), (&whole.files, &whole.dirs), "{told:?}");
     }
 
     #[test]
