@@ -8,86 +8,12 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Project, Said, free_port, get, wait_for};
-
-const IMAGE: &str = "busybox";
+use crate::support::containers::{IMAGE, docker, project};
+use crate::support::{free_port, get, wait_for};
 
 /// Serves `/index.html`, which says `text`, at port 80.
 fn web(text: &str) -> String {
     format!("[sh, -c, \"mkdir -p /www; echo '{text}' > /www/index.html; echo serving; exec httpd -f -p 80 -h /www\"]")
-}
-
-/// None: there is no engine or no image, and that is told.
-fn project(compose: &str) -> Option<Containers> {
-    let there = docker(&["image", "inspect", IMAGE]).is_some();
-    if !there {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "a Docker engine with image `{IMAGE}` is needed: `make setup-docker`"
-        );
-        eprintln!("skipped: there is no Docker engine with image `{IMAGE}` (`make setup-docker`)");
-        return None;
-    }
-    let name = format!("dvt{}-{}", std::process::id(), free_port());
-    let project = Project::new(&format!("name: {name}\n{compose}"));
-    Some(Containers { project, name })
-}
-
-/// A project whose containers go with it, whatever the test does.
-struct Containers {
-    project: Project,
-    name: String,
-}
-
-impl Containers {
-    fn run(&self, args: &[&str]) -> Said {
-        self.project.run(&[&["--runtime", "auto"], args].concat())
-    }
-
-    fn ok(&self, args: &[&str]) -> Said {
-        self.project.ok(&[&["--runtime", "auto"], args].concat())
-    }
-
-    fn inspect(&self, container: &str, template: &str) -> String {
-        let name = format!("{}-{container}", self.name);
-        docker(&["inspect", "--format", template, &name]).unwrap_or_default()
-    }
-
-    fn published(&self, service: &str, port: &str) -> String {
-        self.ok(&["port", service, port]).out.trim().to_owned()
-    }
-
-    fn daemon(&self) -> i32 {
-        let processes = self.project.processes();
-        let found = processes.iter().find(|(_, command)| command.contains("__daemon"));
-        found.map(|(pid, _)| *pid).expect("a daemon")
-    }
-}
-
-impl Drop for Containers {
-    fn drop(&mut self) {
-        let label = format!("label=com.docker.compose.project={}", self.name);
-        let _gone = self.run(&["down", "-v", "-t", "0", "--remove-orphans"]);
-        let left = docker(&["ps", "-aq", "--filter", &label]).unwrap_or_default();
-        for id in left.split_whitespace() {
-            docker(&["rm", "-fv", id]);
-        }
-        for kind in ["network", "volume"] {
-            let left = docker(&[kind, "ls", "-q", "--filter", &label]).unwrap_or_default();
-            for id in left.split_whitespace() {
-                docker(&[kind, "rm", id]);
-            }
-        }
-    }
-}
-
-/// What `docker` printed; None where it failed.
-fn docker(args: &[&str]) -> Option<String> {
-    let output = Command::new("docker").args(args).output().ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn two_services() -> String {

@@ -12,3 +12,4 @@ mod support;
 mod up;
 mod verbs;
 mod verify;
+mod watch;

@@ -1,6 +1,8 @@
 //! A project in a directory of its own, with everything of devctl's under it, and the binary to drive it with. Dropping it takes
 //! everything down, also when the test has failed.
 
+pub(crate) mod containers;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
