@@ -84,9 +84,11 @@ pub(crate) fn project(node: &Node, problems: &mut Problems) -> ProjectExtension 
         |reader, key, node| match key {
             "contracts" => {
                 let mut contracts = ProjectContracts::default();
-                reader.mapping(node, &["pacts", "specs", "tests"], |reader, key, node| match key {
+                let keys = ["pacts", "specs", "tests", "verify"];
+                reader.mapping(node, &keys, |reader, key, node| match key {
                     "pacts" => contracts.pacts = reader.texts(node),
                     "specs" => contracts.specs = reader.texts(node),
+                    "verify" => contracts.verify = reader.verify_when(node),
                     _ => contracts.tests = reader.words(node),
                 });
                 read.contracts = Some(contracts);
@@ -301,15 +303,25 @@ impl Reader<'_> {
         let mut contracts = ServiceContracts::default();
         self.mapping(
             node,
-            &["provider", "consumer", "states", "tests"],
+            &["provider", "consumer", "states", "tests", "verify"],
             |reader, key, node| match key {
                 "provider" => contracts.provider = reader.text(node),
                 "consumer" => contracts.consumer = reader.text(node),
                 "states" => contracts.states = reader.text(node),
+                "verify" => contracts.verify = reader.verify_when(node),
                 _ => contracts.tests = reader.words(node),
             },
         );
         contracts
+    }
+
+    fn verify_when(&mut self, node: &Node) -> Option<VerifyWhen> {
+        let words = [
+            ("always", VerifyWhen::Always),
+            ("save", VerifyWhen::Save),
+            ("never", VerifyWhen::Never),
+        ];
+        self.word(node, &words)
     }
 
     fn dependency(&mut self, node: &Node) -> Option<ExtraDependency> {

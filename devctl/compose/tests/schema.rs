@@ -47,7 +47,7 @@ fn what_the_reader_takes_the_schema_takes() {
         ("{native: {ready: {command: make ready}}}", true),
         ("{native: , contracts: , edges: }", true),
         (
-            "{contracts: {provider: p, consumer: c, states: s, tests: make it}}",
+            "{contracts: {provider: p, consumer: c, states: s, tests: make it, verify: save}}",
             true,
         ),
         ("{depends_on: {b: {condition: contract_verified}}}", true),
@@ -62,6 +62,7 @@ fn what_the_reader_takes_the_schema_takes() {
         ("{native: {ready: {htp: /}}}", false),
         ("{swap: overlapp}", false),
         ("{contracts: {provder: x}}", false),
+        ("{contracts: {verify: sometimes}}", false),
         ("{depends_on: {b: {condition: verified}}}", false),
         ("{edges: {b: {hold: {request: 5}}}}", false),
         ("{edges: {b: nowhere}}", false),

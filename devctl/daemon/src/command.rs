@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::live::Live;
 use crate::prepare::Opening;
 use crate::spec::NodeSpec;
+use crate::verify::beside::Subject;
 use crate::watch::rules::Batch;
 
 /// One request, with the way back.
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     },
     /// Files of a container have changed.
     Sync { node: NodeId, batch: Batch, what: String },
+    /// Files of pacts, or of provider states, have changed.
+    Contracts { paths: Vec<PathBuf> },
     /// Something worth a notice.
     Remark(Remark),
     /// An attached client lets go.
@@ -90,6 +93,10 @@ pub(crate) struct UpCommand {
     pub(crate) warnings: Vec<v1::Diagnostic>,
     /// Worth a notice: a port that was taken, a name that could not be followed.
     pub(crate) remarks: Vec<Remark>,
+    /// What is verified of it.
+    pub(crate) subject: Subject,
+    /// Files and folders of pacts and provider states: watched.
+    pub(crate) contracts: Vec<PathBuf>,
     /// Files that were read for it: watched.
     pub(crate) files: Vec<PathBuf>,
     /// What was asked for: asked again when a file changes.

@@ -1,6 +1,6 @@
 //! The engine's words in the API's: the one place where the two meet.
 
-use devctl_core::engine::{Hold, Level, Notice, NoticeKind, Phase, Status, Step};
+use devctl_core::engine::{Cause, Hold, Level, Notice, NoticeKind, Phase, Status, Step, Verdicts, Verification};
 use devctl_core::plan::Change;
 use devctl_wire::v1;
 
@@ -21,6 +21,7 @@ pub(crate) fn notice(notice: &Notice, clock: &Clock) -> v1::Notice {
         help: notice.kind.help().unwrap_or_default().to_owned(),
         lines: notice.kind.lines().to_vec(),
         reload: reload(&notice.kind),
+        verdicts: told_verdicts(notice, clock),
     }
 }
 
@@ -40,6 +41,55 @@ fn reload(kind: &NoticeKind) -> Option<v1::Reload> {
             ..v1::Reload::default()
         }),
         _ => None,
+    }
+}
+
+fn told_verdicts(notice: &Notice, clock: &Clock) -> Option<v1::Verdicts> {
+    let NoticeKind::Verified {
+        outcome, cause, took, ..
+    } = &notice.kind
+    else {
+        return None;
+    };
+    let cause = match cause {
+        Cause::Ready => "ready",
+        Cause::Saved => "saved",
+        Cause::Expected(_) => "expected",
+    };
+    Some(v1::Verdicts {
+        seconds: Some(took.as_secs_f64()),
+        cause: cause.to_owned(),
+        ..verdicts(outcome, clock.unix_ms(notice.at))
+    })
+}
+
+/// What a verification came to.
+pub(crate) fn verdicts(outcome: &Verification, time_unix_ms: i64) -> v1::Verdicts {
+    let verdict = match outcome.verdicts() {
+        Verdicts::None => "none",
+        Verdicts::Kept => "kept",
+        Verdicts::Broken => "broken",
+        Verdicts::CouldNotRun => "could-not-run",
+    };
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    v1::Verdicts {
+        verdict: verdict.to_owned(),
+        kept: count(outcome.kept),
+        broken: count(outcome.broken),
+        pending: count(outcome.pending),
+        could_not_run: count(outcome.could_not_run),
+        known: count(outcome.known),
+        text: outcome.to_string(),
+        help: outcome.help().unwrap_or_default().to_owned(),
+        time_unix_ms,
+        breach: outcome.breach.as_ref().map(|breach| v1::Breach {
+            consumer: breach.consumer.clone(),
+            interaction: breach.interaction.clone(),
+            path: breach.path.clone(),
+            expected: breach.expected.clone(),
+            actual: breach.actual.clone(),
+        }),
+        ..v1::Verdicts::default()
     }
 }
 
@@ -64,6 +114,10 @@ pub(crate) fn hold(hold: &Hold) -> v1::Hold {
         kind: hold.word().to_owned(),
         on: hold.on().map(ToString::to_string).unwrap_or_default(),
         text: hold.to_string(),
+        condition: hold
+            .condition()
+            .map(|condition| condition.word().to_owned())
+            .unwrap_or_default(),
     }
 }
 
@@ -73,6 +127,7 @@ pub(crate) fn step(step: &Step) -> v1::PathStep {
         Phase::Prepare => "before its first process",
         Phase::Boot => "from process to ready",
         Phase::Stop => "the run before",
+        Phase::Verify => "from ready to contracts kept",
     };
     v1::PathStep {
         node: step.node.to_string(),

@@ -7,6 +7,7 @@ pub mod assess;
 mod build;
 mod clock;
 mod command;
+pub mod consumer_tests;
 mod container;
 mod convert;
 mod edges;
@@ -64,6 +65,7 @@ use crate::perform::{Means, Performer};
 use crate::prepare::Preparer;
 use crate::records::Records;
 use crate::run_loop::Loop;
+use crate::verify::beside::Beside;
 use crate::watch::Watch;
 use crate::wiring::Wiring;
 
@@ -158,12 +160,14 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
     let edges = Arc::new(Edges::new(EdgesConfig::default())?);
     let feed = Feed::new();
     let engines = Engines::new(wake.clone());
+    let tasks = TaskTracker::new();
     let means = Means {
         dirs: dirs.clone(),
         engines: engines.clone(),
         leases: leases.clone(),
         logs: logs.clone(),
-        tasks: TaskTracker::new(),
+        beside: Some(Beside::start(dirs.clone(), wake.clone(), tasks.clone()).await),
+        tasks,
         wake: wake.clone(),
     };
     let performer = Performer::new(means.clone());

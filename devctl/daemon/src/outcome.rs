@@ -58,7 +58,7 @@ impl Waiter {
             Wait::Ended => {
                 let ended = self.scope.iter().all(|id| {
                     all.state.node(id).is_none_or(|node| {
-                        node.quiet() && !matches!(node.wanted, devctl_core::engine::Wanted::Gone { .. })
+                        node.gone() && !matches!(node.wanted, devctl_core::engine::Wanted::Gone { .. })
                     })
                 });
                 match ended && (!self.stays || all.state.is_idle()) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devctl_core::NodeId;
-use devctl_core::engine::{Effect, Event, Failure, Started};
+use devctl_core::engine::{Effect, Event, Failure, Started, Tested, Verification};
 use devctl_core::plan::ContentHash;
 use devctl_drivers::dirs::Dirs;
 use devctl_drivers::lease::Leases;
@@ -23,6 +23,7 @@ use crate::remove;
 use crate::run_loop::Wake;
 use crate::spec::{NodeSpec, What};
 use crate::start;
+use crate::verify::beside::Beside;
 
 /// Requests that never end (a stream, a long poll) keep an old run no longer than this.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
@@ -34,6 +35,8 @@ pub(crate) struct Means {
     pub(crate) leases: Leases,
     pub(crate) engines: Engines,
     pub(crate) logs: LogStore,
+    /// What verifies contracts while the graph runs; none in a graph that is made for a verification.
+    pub(crate) beside: Option<Beside>,
     pub(crate) tasks: TaskTracker,
     pub(crate) wake: mpsc::UnboundedSender<Wake>,
 }
@@ -168,6 +171,31 @@ impl Performer {
                     means.send(Event::Removed { node });
                 });
             }
+            Effect::Verify { node, check } => match &self.means.beside {
+                Some(beside) => beside.verify(node, check),
+                None => self.means.send(Event::Verified {
+                    node,
+                    check,
+                    outcome: Verification::default(),
+                }),
+            },
+            Effect::Test { node, check } => match &self.means.beside {
+                Some(beside) => beside.test(node, check),
+                None => self.means.send(Event::Tested {
+                    node,
+                    check,
+                    outcome: Ok(Tested::default()),
+                }),
+            },
+            Effect::CancelCheck { check, .. } => {
+                if let Some(beside) = &self.means.beside {
+                    beside.cancel(check);
+                }
+            }
+            Effect::LetGo { node } => match &self.means.beside {
+                Some(beside) => beside.let_go(node),
+                None => self.means.send(Event::LetGo { node }),
+            },
             Effect::Notice(_) => {}
         }
     }

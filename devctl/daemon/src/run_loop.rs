@@ -61,12 +61,13 @@ pub(crate) struct Loop {
 }
 
 /// What subscribers were last told of a node.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq)]
 struct Shown {
     status: Status,
     run: Option<(u64, Option<u32>)>,
     holds: Vec<(&'static str, Option<NodeId>)>,
     restarts: u32,
+    contracts: Option<v1::ContractsStatus>,
 }
 
 impl Loop {
@@ -265,6 +266,11 @@ impl Loop {
                     sync::sync(&self.performer.means, live, run, batch, what);
                 }
             }
+            Command::Contracts { paths } => {
+                if let Some(beside) = &self.performer.means.beside {
+                    beside.changed(paths);
+                }
+            }
             Command::Remark(remark) => self.remark(remark),
             Command::Attached => self.attached += 1,
             Command::Release { kill, reply } => {
@@ -383,6 +389,9 @@ impl Loop {
             tracing::warn!(%error, "the project's name could not be kept");
         }
         self.plan = command.up.plan.clone();
+        if let Some(beside) = &self.performer.means.beside {
+            beside.set(command.subject);
+        }
         for remark in command.remarks {
             self.remark(remark);
         }
@@ -403,6 +412,7 @@ impl Loop {
             nodes,
             containers: containers.collect(),
             files: command.files,
+            contracts: command.contracts,
             request: command.request,
         });
         let scope = command.up.scope.clone();
@@ -535,6 +545,7 @@ impl Loop {
                 run,
                 holds,
                 restarts: node.restarts,
+                contracts: snapshot::contracts(self, node),
             };
             if self.shown.get(&id) != Some(&shown) {
                 let status = snapshot::node(self, &id, false);

@@ -76,6 +76,19 @@ fn edges(all: &Loop) -> Vec<v1::EdgeStatus> {
     all.wiring.wires().map(edge).collect()
 }
 
+/// What is known of the contracts in which it is the provider.
+pub(crate) fn contracts(all: &Loop, node: &Node) -> Option<v1::ContractsStatus> {
+    let contracts = &node.contracts;
+    let last = contracts.last.as_ref();
+    let last = last.filter(|last| last.outcome.verdicts() != devctl_core::engine::Verdicts::None);
+    let verifying = contracts.since().is_some() && (contracts.is_running() || last.is_some());
+    (verifying || last.is_some()).then(|| v1::ContractsStatus {
+        verifying,
+        stale: contracts.current().is_none(),
+        last: last.map(|last| convert::verdicts(&last.outcome, all.clock.unix_ms(last.at))),
+    })
+}
+
 /// One node.
 pub(crate) fn node(all: &Loop, id: &NodeId, resolved: bool) -> v1::NodeStatus {
     let now = all.clock.now();
@@ -95,6 +108,7 @@ pub(crate) fn node(all: &Loop, id: &NodeId, resolved: bool) -> v1::NodeStatus {
     let ended = node.last.as_ref().filter(|_| run.is_none());
     let summary = summary(all, node, status, &holds);
     v1::NodeStatus {
+        contracts: contracts(all, node),
         id: id.to_string(),
         service: id.service().to_owned(),
         index: id.index(),

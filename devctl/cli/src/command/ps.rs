@@ -141,16 +141,55 @@ pub(crate) fn status(context: &Context, project: &Project, services: Vec<String>
 const STATUS_LIMIT: usize = 60;
 
 fn rows(nodes: &[&NodeStatus], limit: usize, style: Style) -> Vec<Vec<String>> {
-    let mut rows = vec![["NAME", "RUNTIME", "STATUS", "PORTS"].map(str::to_owned).to_vec()];
+    // Only where there is something to say of them.
+    let contracts = nodes.iter().any(|node| node.contracts.is_some());
+    let head = ["NAME", "RUNTIME", "STATUS", "CONTRACTS", "PORTS"];
+    let head = head.iter().filter(|name| contracts || **name != "CONTRACTS");
+    let mut rows = vec![head.map(|name| (*name).to_owned()).collect::<Vec<_>>()];
     rows.extend(nodes.iter().map(|node| {
-        vec![
+        let mut row = vec![
             node.id.clone(),
             container::runtime(node),
             truncate(&colored(node, style), limit),
-            container::ports(node),
-        ]
+        ];
+        row.extend(contracts.then(|| verdicts(node, style)));
+        row.push(container::ports(node));
+        row
     }));
     rows
+}
+
+/// `12 kept, 1 broken`; `why` says what is broken.
+fn verdicts(node: &NodeStatus, style: Style) -> String {
+    let Some(contracts) = &node.contracts else {
+        return String::new();
+    };
+    let Some(last) = &contracts.last else {
+        return style.dim("verifying");
+    };
+    let counts = [
+        (last.kept, "kept"),
+        (last.broken, "broken"),
+        (last.pending, "pending"),
+        (last.could_not_run, "could not run"),
+    ];
+    let counted = counts.iter().filter(|(count, _)| *count > 0);
+    let counted: Vec<String> = counted.map(|(count, word)| format!("{count} {word}")).collect();
+    let mut text = counted.join(", ");
+    if text.is_empty() {
+        text = "could not run".to_owned();
+    }
+    if contracts.verifying {
+        return style.dim(&format!("{text} (verifying)"));
+    }
+    if contracts.stale {
+        return style.dim(&format!("{text} (before)"));
+    }
+    match last.verdict.as_str() {
+        "kept" => style.good(&text),
+        "broken" => style.error(&text),
+        _ => style.warn(&text),
+    }
 }
 
 fn colored(node: &NodeStatus, style: Style) -> String {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use clap::Args;
-use devctl_wire::v1::{LogQuery, NodeStatus, State, UpRequest};
+use clap::{Args, ValueEnum};
+use devctl_wire::v1::{LogQuery, NodeStatus, State, UpRequest, VerifyWhen};
 use nix::sys::signal::Signal;
 
 use crate::args::{Services, TalkFormat};
@@ -73,6 +73,15 @@ pub(crate) struct Up {
     #[arg(long, value_name = "SERVICE", add = crate::complete::services())]
     stub: Vec<String>,
 
+    /// When contracts are verified beside what runs: once when all is ready and after each reload, after each reload, or never
+    /// [default: as `x-devctl.contracts.verify` says, else always]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    verify: Option<When>,
+
+    /// Verify no contracts: --verify never
+    #[arg(long, conflicts_with = "verify")]
+    no_verify: bool,
+
     /// Take everything down when a service ends
     #[arg(long)]
     abort_on_container_exit: bool,
@@ -107,6 +116,17 @@ pub(crate) struct Up {
 
     #[command(flatten)]
     pub(crate) talk: TalkFormat,
+}
+
+/// When contracts are verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// Once when all is ready, and after each reload
+    Always,
+    /// After each reload
+    Save,
+    /// Never
+    Never,
 }
 
 impl Up {
@@ -186,6 +206,17 @@ impl Up {
             no_start: self.no_start,
             scale: self.scale.iter().cloned().collect::<HashMap<_, _>>(),
             stub: self.stub.clone(),
+            verify: self.verify().into(),
+        }
+    }
+
+    fn verify(&self) -> VerifyWhen {
+        match self.verify {
+            _ if self.no_verify => VerifyWhen::Never,
+            None => VerifyWhen::AsWritten,
+            Some(When::Always) => VerifyWhen::Always,
+            Some(When::Save) => VerifyWhen::Save,
+            Some(When::Never) => VerifyWhen::Never,
         }
     }
 

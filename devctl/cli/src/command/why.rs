@@ -51,6 +51,11 @@ impl Why {
         let style = context.terminal.out;
         if roots.is_empty() {
             writeln!(out, "{}", at_rest(&status, &project.name))?;
+            for node in status.nodes.iter().filter(|node| breaks_contracts(node)) {
+                for line in contracts(node, &format!("{}  ", style.bold(&node.id)), "  ", style) {
+                    writeln!(out, "{line}")?;
+                }
+            }
         }
         for root in roots {
             for line in lines(&status, root, style) {
@@ -80,6 +85,7 @@ fn is_settled(node: &NodeStatus) -> bool {
 /// The tree under one node.
 fn lines(status: &StatusReply, root: &NodeStatus, style: Style) -> Vec<String> {
     let mut lines = vec![format!("{}  {}", style.bold(&root.id), said(root, style))];
+    lines.extend(contracts(root, "   ", "   ", style));
     branch(status, root, "", &mut vec![&root.id], &mut lines, style);
     lines
 }
@@ -123,10 +129,47 @@ fn branch<'a>(
             style.bold(&on.id),
             said(on, style)
         ));
+        if reason.text == VERIFIED {
+            let indent = format!("{indent}{}", style.dim(below));
+            lines.extend(contracts(on, &indent, &indent, style));
+        }
         way.push(&on.id);
         branch(status, on, &format!("{indent}{}", style.dim(below)), way, lines, style);
         way.pop();
     }
+}
+
+/// The condition that is about contracts.
+const VERIFIED: &str = "contract verified";
+
+/// What became of the contracts in which it is the provider: one line, and what shows more.
+fn contracts(node: &NodeStatus, first: &str, rest: &str, style: Style) -> Vec<String> {
+    let Some(contracts) = &node.contracts else {
+        return Vec::new();
+    };
+    let Some(last) = &contracts.last else {
+        return vec![format!("{first}contracts: {}", style.dim("being verified"))];
+    };
+    let text = match last.verdict.as_str() {
+        "kept" => style.good(&last.text),
+        "broken" => style.error(&last.text),
+        _ => style.warn(&last.text),
+    };
+    let when = match (contracts.verifying, contracts.stale) {
+        (true, _) => " (of before; being verified again)",
+        (false, true) => " (of an earlier build)",
+        (false, false) => "",
+    };
+    let mut lines = vec![format!("{first}contracts: {text}{}", style.dim(when))];
+    if !last.help.is_empty() {
+        lines.push(format!("{rest}{} {}", style.help("help:"), last.help));
+    }
+    lines
+}
+
+fn breaks_contracts(node: &NodeStatus) -> bool {
+    let last = node.contracts.as_ref().and_then(|contracts| contracts.last.as_ref());
+    last.is_some_and(|last| last.verdict == "broken")
 }
 
 /// One reason: another node, or something else in words.
@@ -142,7 +185,10 @@ fn reasons<'a>(status: &'a StatusReply, node: &'a NodeStatus) -> Vec<Reason<'a>>
         let reason = |hold: &devctl_wire::v1::Hold| match find(&hold.on) {
             Some(on) => Reason {
                 node: Some(on),
-                text: condition(status, node, on),
+                text: match hold.condition.as_str() {
+                    "" => condition(status, node, on),
+                    condition => condition.replace('_', " "),
+                },
             },
             None => Reason {
                 node: None,
@@ -233,6 +279,7 @@ fn tree<'a>(status: &'a StatusReply, node: &'a NodeStatus, way: &mut Vec<&'a str
         "summary": node.summary,
         "started_unix_ms": node.started_unix_ms,
         "ready_unix_ms": node.ready_unix_ms,
+        "contracts": node.contracts.as_ref().map(to_json::contracts),
         "because": because,
     })
 }

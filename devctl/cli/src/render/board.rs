@@ -266,6 +266,7 @@ mod tests {
                         kind: "dependency".into(),
                         on: on.into(),
                         text: format!("{on} (starting)"),
+                        condition: String::new(),
                     })
                     .into(),
                 ..node("billing", State::Waiting)

@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use devctl_wire::v1::{
-    Change, Failure, Hold, LogLine, LogStream, NodeStatus, Notice, Outcome, PathStep, Plan, PortStatus, Update,
-    update::What,
+    Change, ContractsStatus, Failure, Hold, LogLine, LogStream, NodeStatus, Notice, Outcome, PathStep, Plan,
+    PortStatus, Update, Verdicts, update::What,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -93,6 +93,9 @@ pub(crate) fn notice(notice: &Notice) -> Value {
     if let Some(reload) = reload {
         told["reload"] = reload;
     }
+    if let Some(told_verdicts) = &notice.verdicts {
+        told["contracts"] = verdicts(told_verdicts);
+    }
     told
 }
 
@@ -140,6 +143,42 @@ pub(crate) fn node(status: &NodeStatus) -> Value {
         "probe_output": status.probe_output,
         "restart_in_ms": status.restart_in_ms,
         "wanted": status.wanted,
+        "contracts": status.contracts.as_ref().map(contracts),
+    })
+}
+
+/// What is known of the contracts in which a node is the provider.
+pub(crate) fn contracts(contracts: &ContractsStatus) -> Value {
+    json!({
+        "verifying": contracts.verifying,
+        "stale": contracts.stale,
+        "last": contracts.last.as_ref().map(verdicts),
+    })
+}
+
+fn verdicts(verdicts: &Verdicts) -> Value {
+    let breach = verdicts.breach.as_ref().map(|breach| {
+        json!({
+            "consumer": breach.consumer,
+            "interaction": breach.interaction,
+            "path": breach.path,
+            "expected": breach.expected,
+            "actual": breach.actual,
+        })
+    });
+    json!({
+        "verdict": verdicts.verdict,
+        "kept": verdicts.kept,
+        "broken": verdicts.broken,
+        "pending": verdicts.pending,
+        "could_not_run": verdicts.could_not_run,
+        "known": verdicts.known,
+        "text": verdicts.text,
+        "help": verdicts.help,
+        "time": time_ms(verdicts.time_unix_ms),
+        "breach": breach,
+        "seconds": verdicts.seconds,
+        "cause": (!verdicts.cause.is_empty()).then_some(&verdicts.cause),
     })
 }
 

@@ -98,7 +98,9 @@ impl Render for Tty {
             }
             // What a node's own line shows needs no second telling, unless that line is not there.
             Some(What::Notice(heard)) => {
-                let shown_by_line = heard.level() == Level::Info && !heard.node.is_empty() && heard.lines.is_empty();
+                let of_contracts = matches!(heard.kind.as_str(), "verified" | "tested");
+                let of_node = !heard.node.is_empty() && !of_contracts;
+                let shown_by_line = heard.level() == Level::Info && of_node && heard.lines.is_empty();
                 if !(shown_by_line || self.show.quiet && heard.level() == Level::Info) {
                     self.told.note(heard);
                     self.above.extend(notice::notice(heard, self.style));

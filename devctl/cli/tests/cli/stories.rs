@@ -144,6 +144,7 @@ pub(crate) fn status() -> StatusReply {
                     kind: "dependency".into(),
                     on: "seed".into(),
                     text: "seed (starting, 0.4 s)".into(),
+                    condition: String::new(),
                 }],
                 ports: vec![PortStatus {
                     target: 80,

@@ -122,6 +122,8 @@ pub struct ServiceContracts {
     /// The command that writes its consumer contracts to `$PACT_OUTPUT_DIR`; run in the project's directory.
     #[schemars(with = "Option<Texts>")]
     pub tests: Option<Vec<String>>,
+    /// When its contracts are verified while `up` runs; as the project's say where nothing is written.
+    pub verify: Option<VerifyWhen>,
 }
 
 /// `contracts` of the project.
@@ -137,6 +139,20 @@ pub struct ProjectContracts {
     /// The command that writes the contracts of consumers that are no services here.
     #[schemars(with = "Option<Texts>")]
     pub tests: Option<Vec<String>>,
+    /// When contracts are verified while `up` runs; `always` where nothing is written.
+    pub verify: Option<VerifyWhen>,
+}
+
+/// `verify`: when contracts are verified while `up` runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VerifyWhen {
+    /// Once when everything is ready, and after each reload.
+    Always,
+    /// After each reload.
+    Save,
+    /// Never.
+    Never,
 }
 
 /// `depends_on.NAME`: a condition beyond Compose's own.
@@ -151,7 +167,7 @@ pub struct ExtraDependency {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExtraCondition {
-    /// The provider keeps the contracts that this service has with it.
+    /// The provider keeps every contract that it has with anybody.
     ContractVerified,
 }
 

@@ -27,6 +27,8 @@ impl State {
             });
         }
         node.build.failure = None;
+        self.overtake(id, out);
+        let Some(node) = self.nodes.get_mut(id) else { return };
         node.build.running = Some((number, now, node.build.source.clone()));
         out.push(Effect::Build {
             node: id.clone(),
@@ -99,6 +101,7 @@ impl State {
         let serving = node.run.as_ref().is_some_and(|run| !run.is_stopping());
         match outcome {
             Err(failure) => {
+                node.contracts.forget_due();
                 if serving {
                     node.build.failure = Some(failure.clone());
                     node.replace = None;

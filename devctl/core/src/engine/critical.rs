@@ -28,6 +28,8 @@ pub enum Phase {
     Boot,
     /// Ended, so that another run could take its place.
     Stop,
+    /// Had its contracts verified, which somebody waited for.
+    Verify,
 }
 
 impl Phase {
@@ -39,6 +41,7 @@ impl Phase {
             Phase::Prepare => "prepare",
             Phase::Boot => "boot",
             Phase::Stop => "stop",
+            Phase::Verify => "verify",
         }
     }
 }
@@ -83,6 +86,12 @@ impl State {
                     });
                 }
             };
+            if let Some(ready) = finished(node).filter(|ready| *ready < until)
+                && node.contracts.last.as_ref().is_some_and(|last| last.at == until)
+            {
+                link(Phase::Verify, until - ready);
+                until = ready;
+            }
             let gate = match node.run.as_ref().or(node.done.as_ref()) {
                 Some(run) => {
                     let started = run.started.unwrap_or(run.issued);

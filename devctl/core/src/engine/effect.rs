@@ -7,7 +7,7 @@ use crate::NodeId;
 use crate::plan::ContentHash;
 
 /// One thing to do. The daemon's `perform` is the one place that does it, and answers each with exactly one event
-/// (a [`Effect::Notice`], [`Effect::Signal`] and [`Effect::CancelBuild`] need none).
+/// (a [`Effect::Notice`], [`Effect::Signal`], [`Effect::CancelBuild`] and [`Effect::CancelCheck`] need none).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Build a node. Answer: `Built`.
@@ -79,6 +79,32 @@ pub enum Effect {
         node: NodeId,
         /// Its data as well.
         volumes: bool,
+    },
+    /// Verify the contracts in which a node is the provider, beside its run. Answer: `Verified`.
+    Verify {
+        /// Which.
+        node: NodeId,
+        /// The verification's number.
+        check: u64,
+    },
+    /// Run the tests that write the contracts in which a node is the consumer. Answer: `Tested`.
+    Test {
+        /// Which.
+        node: NodeId,
+        /// The number.
+        check: u64,
+    },
+    /// A verification, or tests, are overtaken: their answer is no longer of interest.
+    CancelCheck {
+        /// Whose.
+        node: NodeId,
+        /// The number.
+        check: u64,
+    },
+    /// End whatever is kept up for a node's verifications. Answer: `LetGo`.
+    LetGo {
+        /// Whose.
+        node: NodeId,
     },
     /// Tell everyone who listens.
     Notice(Notice),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
+use super::contracts::{Tested, Verification};
 use crate::NodeId;
 use crate::plan::{ContentHash, Plan};
 
@@ -87,6 +88,36 @@ pub enum Event {
         run: u64,
         /// How.
         exit: Exit,
+    },
+    /// A verification ended.
+    Verified {
+        /// Whose contracts.
+        node: NodeId,
+        /// Its number.
+        check: u64,
+        /// What it came to.
+        outcome: Verification,
+    },
+    /// A consumer's tests ended.
+    Tested {
+        /// Whose.
+        node: NodeId,
+        /// Their number.
+        check: u64,
+        /// What came of them.
+        outcome: Result<Tested, Failure>,
+    },
+    /// What is expected of a provider has changed.
+    Expected {
+        /// Of whom.
+        node: NodeId,
+        /// What has changed, for people: `web-billing.json`.
+        what: String,
+    },
+    /// Nothing is kept up for a node's verifications any more.
+    LetGo {
+        /// Whose.
+        node: NodeId,
     },
     /// What was left of a node is gone.
     Removed {

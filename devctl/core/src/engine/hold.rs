@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::contracts::Verdicts;
 use super::node::{HealthState, Node, RunPhase, Wanted};
 use super::state::State;
 use crate::plan::{Condition, Dependency};
@@ -43,6 +44,8 @@ pub enum Hold {
     FailedDependency {
         /// Which.
         on: NodeId,
+        /// As it must be.
+        condition: Condition,
         /// Why not.
         why: String,
     },
@@ -60,6 +63,15 @@ impl Hold {
             Hold::Backoff { .. } => "backoff",
             Hold::Dependency { .. } => "dependency",
             Hold::FailedDependency { .. } => "failed_dependency",
+        }
+    }
+
+    /// What must be true of that node.
+    #[must_use]
+    pub fn condition(&self) -> Option<Condition> {
+        match self {
+            Hold::Dependency { condition, .. } | Hold::FailedDependency { condition, .. } => Some(*condition),
+            _ => None,
         }
     }
 
@@ -82,7 +94,7 @@ impl fmt::Display for Hold {
             Hold::Failed { why } => write!(out, "{why}"),
             Hold::Backoff { left } => write!(out, "starting again in {}", Seconds(*left)),
             Hold::Dependency { on, state, .. } => write!(out, "waiting for {on} ({state})"),
-            Hold::FailedDependency { on, why } => write!(out, "needs {on}, which {why}"),
+            Hold::FailedDependency { on, why, .. } => write!(out, "needs {on}, which {why}"),
         }
     }
 }
@@ -142,7 +154,8 @@ impl State {
     pub(super) fn dependency_holds<'a>(&'a self, node: &'a Node, now: Time) -> impl Iterator<Item = Hold> + 'a {
         let mut awaited = Vec::new();
         let mut never = Vec::new();
-        for dep in &node.plan.dependencies {
+        let holds = |dep: &&Dependency| dep.condition != Condition::Verified || !node.let_through;
+        for dep in node.plan.dependencies.iter().filter(holds) {
             match self.met(dep, now) {
                 Met::Yes => {}
                 Met::Not(state) => {
@@ -155,6 +168,7 @@ impl State {
                 Met::Never(_) if !dep.required => {}
                 Met::Never(why) => never.push(Hold::FailedDependency {
                     on: dep.on.clone(),
+                    condition: dep.condition,
                     why,
                 }),
             }
@@ -166,9 +180,15 @@ impl State {
         let Some(on) = self.nodes.get(&dep.on) else {
             return Met::Never("is not part of the project".to_owned());
         };
+        if dep.condition == Condition::Verified
+            && let Some(met) = self.kept(on, now)
+        {
+            return met;
+        }
         if on.completed.is_some() {
             return match dep.condition {
                 Condition::Started | Condition::Completed => Met::Yes,
+                Condition::Verified => Met::Never("has completed, and answers nobody".to_owned()),
                 Condition::Healthy => Met::Never("has completed, and so cannot be healthy".to_owned()),
             };
         }
@@ -180,7 +200,7 @@ impl State {
             let met = match dep.condition {
                 Condition::Started => true,
                 Condition::Healthy => run.health.state == HealthState::Healthy,
-                Condition::Completed => false,
+                Condition::Completed | Condition::Verified => false,
             };
             if met && stays {
                 return Met::Yes;
@@ -199,7 +219,7 @@ impl State {
             if let Some(failure) = &on.failure {
                 return Met::Never(failure.what.clone());
             }
-            if let Some(Hold::FailedDependency { on, why }) = self
+            if let Some(Hold::FailedDependency { on, why, .. }) = self
                 .dependency_holds(on, now)
                 .find(|hold| matches!(hold, Hold::FailedDependency { .. }))
             {
@@ -207,6 +227,20 @@ impl State {
             }
         }
         Met::Not(self.progress(on, now))
+    }
+
+    /// Whether a provider keeps its contracts; None while it has not come so far that they could be verified.
+    fn kept(&self, on: &Node, now: Time) -> Option<Met> {
+        let contracts = &on.contracts;
+        if let Some(since) = contracts.since() {
+            let waits = Seconds(now - since);
+            return Some(Met::Not(format!("its contracts are being verified, {waits}")));
+        }
+        let last = contracts.current()?;
+        Some(match last.outcome.verdicts() {
+            Verdicts::None | Verdicts::Kept => Met::Yes,
+            Verdicts::Broken | Verdicts::CouldNotRun => Met::Never(last.outcome.reason()),
+        })
     }
 
     /// How far a node is, for those who wait for it: `starting, 0.4 s of 60 s`.

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod build;
+mod contracts;
 mod critical;
 mod effect;
 mod event;
@@ -22,6 +23,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use contracts::{Breach, Cause, Contracts, Tested, Verdicts, Verification};
 pub use critical::{CriticalPath, Phase, Step};
 pub use effect::Effect;
 pub use event::{Act, Built, Down, Event, Exit, Failure, Found, Started, Up, Verb};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::contracts::Contracts;
 use super::event::{Exit, Failure};
 use crate::plan::{ContentHash, NodePlan};
 use crate::{NodeId, Time};
@@ -50,6 +51,10 @@ pub struct Node {
     pub blocked: bool,
     /// The next start makes it anew.
     pub fresh: bool,
+    /// What is known of the contracts that it is part of.
+    pub contracts: Contracts,
+    /// It has been started since it was last down: `contract_verified` holds it no more.
+    pub let_through: bool,
 }
 
 /// Whether a node is wanted.
@@ -273,6 +278,8 @@ impl Node {
             asked: now,
             blocked: false,
             fresh: false,
+            contracts: Contracts::default(),
+            let_through: false,
         }
     }
 
@@ -286,6 +293,12 @@ impl Node {
     #[must_use]
     pub fn quiet(&self) -> bool {
         self.run.is_none() && self.next.is_none() && self.leaving.is_empty()
+    }
+
+    /// Nothing of it is there: no run, and nothing that is kept up to verify its contracts.
+    #[must_use]
+    pub fn gone(&self) -> bool {
+        self.quiet() && !self.contracts.is_kept_up()
     }
 
     /// The run with this number, wherever it stands.

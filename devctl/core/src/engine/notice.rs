@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::contracts::{Cause, Tested, Verdicts, Verification};
 use super::event::{Exit, Failure};
 use crate::plan::Action;
 use crate::{NodeId, Seconds, Time};
@@ -151,6 +152,22 @@ pub enum NoticeKind {
         /// How.
         what: String,
     },
+    /// The contracts in which it is the provider have been verified.
+    Verified {
+        /// What came of it.
+        outcome: Verification,
+        /// Why they were verified.
+        cause: Cause,
+        /// Since the save, or whatever else was the cause.
+        took: Duration,
+        /// They were broken before.
+        again: bool,
+    },
+    /// The tests that write its contracts have been run.
+    Tested {
+        /// What came of them.
+        outcome: Result<Tested, Failure>,
+    },
     /// Nothing of it is left.
     Removed {
         /// Its data neither.
@@ -183,6 +200,12 @@ impl NoticeKind {
             | Self::Blocked { .. }
             | Self::SyncFailed { .. }
             | Self::ReplaceFailed { .. } => Level::Error,
+            Self::Verified { outcome, .. } => match outcome.verdicts() {
+                Verdicts::Broken => Level::Error,
+                Verdicts::CouldNotRun | Verdicts::None => Level::Warning,
+                Verdicts::Kept => Level::Info,
+            },
+            Self::Tested { outcome: Err(_) } => Level::Error,
             Self::Exited { exit } if !exit.success() => Level::Error,
             Self::RestartScheduled { .. } | Self::Warning { .. } => Level::Warning,
             Self::Planned {
@@ -216,6 +239,8 @@ impl NoticeKind {
             Self::Synced { .. } => "synced",
             Self::SyncFailed { .. } => "sync-failed",
             Self::ReplaceFailed { .. } => "replace-failed",
+            Self::Verified { .. } => "verified",
+            Self::Tested { .. } => "tested",
             Self::Removed { .. } => "removed",
             Self::Blocked { .. } => "blocked",
             Self::Warning { .. } => "warning",
@@ -229,6 +254,7 @@ impl NoticeKind {
             Self::BuildFailed { failure, .. } | Self::StartFailed { failure } | Self::SyncFailed { failure } => {
                 &failure.output
             }
+            Self::Tested { outcome: Err(failure) } => &failure.output,
             _ => &[],
         }
     }
@@ -240,6 +266,8 @@ impl NoticeKind {
             Self::BuildFailed { failure, .. } | Self::StartFailed { failure } | Self::SyncFailed { failure } => {
                 failure.help.as_deref()
             }
+            Self::Verified { outcome, .. } => outcome.help(),
+            Self::Tested { outcome: Err(failure) } => failure.help.as_deref(),
             Self::Warning { help, .. } => help.as_deref(),
             _ => None,
         }
@@ -301,6 +329,20 @@ impl fmt::Display for NoticeKind {
             Self::Synced { what, took } => write!(out, "synced in {}: {what}", Seconds(*took)),
             Self::SyncFailed { failure } => write!(out, "not synced: {}", failure.what),
             Self::ReplaceFailed { what } => write!(out, "the new run failed, the old one still serves: {what}"),
+            Self::Verified {
+                outcome,
+                cause,
+                took,
+                again,
+            } => {
+                write!(out, "contracts: {outcome}")?;
+                if *again {
+                    write!(out, ", again")?;
+                }
+                write!(out, " ({} {cause})", Seconds(*took))
+            }
+            Self::Tested { outcome: Ok(tested) } => write!(out, "{tested}"),
+            Self::Tested { outcome: Err(failure) } => write!(out, "consumer tests: {}", failure.what),
             Self::Removed { volumes: true } => write!(out, "removed with its data"),
             Self::Removed { volumes: false } => write!(out, "removed"),
             Self::Blocked { on, why } => write!(out, "cannot start: it needs {on}, which {why}"),

@@ -211,7 +211,7 @@ impl State {
     pub(super) fn on_removed(&mut self, id: &NodeId, now: Time, out: &mut Vec<Effect>) {
         let Some(node) = self.nodes.get(id) else { return };
         if let Wanted::Gone { volumes } = node.wanted
-            && node.quiet()
+            && node.gone()
         {
             self.forget(id, volumes);
             self.index_dependents();
@@ -229,6 +229,7 @@ impl Node {
         self.crashes = 0;
         self.restarts = 0;
         self.blocked = false;
+        self.contracts.try_again();
     }
 }
 

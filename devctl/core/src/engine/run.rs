@@ -54,6 +54,7 @@ impl State {
         let Some(replace) = run.and_then(|run| run.replaces.take()) else {
             return;
         };
+        self.saved(id, replace.since);
         let kind = NoticeKind::Replaced {
             reason: replace.reason,
             took: now - replace.since,

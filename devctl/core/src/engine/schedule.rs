@@ -6,7 +6,7 @@ use super::effect::Effect;
 use super::node::{Gate, Health, HealthState, Node, Replace, Run, RunPhase, Wanted};
 use super::notice::NoticeKind;
 use super::state::State;
-use crate::plan::{Kind, Swap};
+use crate::plan::{Kind, Swap, Verify};
 use crate::{NodeId, Time};
 
 impl State {
@@ -21,6 +21,7 @@ impl State {
                 break;
             }
         }
+        self.check_due(now, out);
         self.probe_due(now, out);
     }
 
@@ -29,9 +30,14 @@ impl State {
             return false;
         };
         let id = id.clone();
+        let turned_off = node.plan.verify == Verify::Never && !node.plan.tests;
         match node.wanted {
             Wanted::Up => {
                 self.build_if_due(&id, now, out);
+                if turned_off {
+                    self.let_go_of_contracts(&id, out);
+                }
+                self.look_at_contracts(&id, now);
                 self.bring_up(&id, now, out)
             }
             Wanted::Down | Wanted::Gone { .. } => {
@@ -77,7 +83,7 @@ impl State {
     }
 
     fn tell_blocked(&mut self, id: &NodeId, hold: &super::Hold, now: Time, out: &mut Vec<Effect>) {
-        let super::Hold::FailedDependency { on, why } = hold else {
+        let super::Hold::FailedDependency { on, why, .. } = hold else {
             return;
         };
         if let Some(node) = self.nodes.get_mut(id)
@@ -105,6 +111,7 @@ impl State {
         node.run = Some(run);
         node.not_before = None;
         node.blocked = false;
+        node.let_through = true;
         let replace = node.replace.take();
         let reason = replace.as_ref().map(|replace| replace.reason.clone());
         if let Some(run) = &mut node.run {
@@ -182,6 +189,8 @@ impl State {
             });
         }
         let grace = node.stop_grace();
+        self.let_go_of_contracts(id, out);
+        let Some(node) = self.nodes.get(id) else { return };
         let next = node
             .next
             .as_ref()
@@ -189,6 +198,7 @@ impl State {
             .map(|run| run.number);
         let run = node.run.as_ref().filter(|run| !run.is_stopping()).map(|run| run.number);
         if let Some(node) = self.nodes.get_mut(id) {
+            node.let_through = false;
             node.build.running = None;
             node.build.due = false;
             node.replace = None;
@@ -219,7 +229,7 @@ impl State {
     fn remove_if_gone(&mut self, id: &NodeId, out: &mut Vec<Effect>) {
         let Some(node) = self.nodes.get_mut(id) else { return };
         if let Wanted::Gone { volumes } = node.wanted
-            && node.quiet()
+            && node.gone()
             && !std::mem::replace(&mut node.blocked, true)
         {
             out.push(Effect::Remove {
@@ -271,6 +281,7 @@ impl State {
         let dependencies = node.plan.dependencies.iter().filter_map(|dep| {
             let on = self.nodes.get(&dep.on)?;
             let at = match (dep.condition, &on.run) {
+                (crate::plan::Condition::Verified, _) => on.contracts.last.as_ref().map(|last| last.at),
                 (_, None) => on.completed,
                 (crate::plan::Condition::Started, Some(run)) => run.started,
                 (_, Some(run)) => run.ready,

@@ -103,6 +103,10 @@ impl State {
             Event::StartFailed { node, run, failure } => self.on_start_failed(&node, run, failure, now, &mut out),
             Event::Probed { node, run, ok, output } => self.on_probed(&node, run, ok, output, now, &mut out),
             Event::Exited { node, run, exit } => self.on_exited(&node, run, exit, now, &mut out),
+            Event::Verified { node, check, outcome } => self.on_verified(&node, check, outcome, now, &mut out),
+            Event::Tested { node, check, outcome } => self.on_tested(&node, check, outcome, now, &mut out),
+            Event::Expected { node, what } => self.on_expected(&node, what, now, &mut out),
+            Event::LetGo { node } => self.on_let_go(&node),
             Event::Removed { node } => self.on_removed(&node, now, &mut out),
             Event::Tick => {}
         }
@@ -147,7 +151,7 @@ impl State {
     pub fn is_quiet(&self) -> bool {
         self.nodes
             .values()
-            .all(|node| node.quiet() && node.build.running.is_none())
+            .all(|node| node.gone() && node.build.running.is_none())
     }
 
     /// Nothing is wanted: what still runs is on its way out.
@@ -208,7 +212,7 @@ impl State {
                 why: failure.what.clone(),
             },
             (Wanted::Up, _) => match self.hold(id, now) {
-                Some(Hold::FailedDependency { on, why }) => Serving::Nobody {
+                Some(Hold::FailedDependency { on, why, .. }) => Serving::Nobody {
                     why: format!("it needs {on}, which {why}"),
                 },
                 _ if node.completed.is_some() => Serving::Nobody {

@@ -74,7 +74,7 @@ impl State {
         }
         match self.hold(id, now) {
             Some(Hold::Stopped) => NodeVerdict::Ready,
-            Some(Hold::FailedDependency { on, why }) => {
+            Some(Hold::FailedDependency { on, why, .. }) => {
                 NodeVerdict::Failed(Failure::new(format!("needs {on}, which {why}")))
             }
             _ => NodeVerdict::Pending,

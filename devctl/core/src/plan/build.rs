@@ -6,7 +6,7 @@ use std::time::Duration;
 use devctl_compose::model::{self, Project, Service};
 use sha2::{Digest, Sha256};
 
-use super::{Condition, ContentHash, Cycle, Dependency, HealthTest, Kind, NodePlan, Plan, RestartPolicy, Swap};
+use super::{Condition, ContentHash, Cycle, Dependency, HealthTest, Kind, NodePlan, Plan, RestartPolicy, Swap, Verify};
 use crate::NodeId;
 
 /// What is known of a service beyond the files: how it is going to run on this machine.
@@ -22,6 +22,10 @@ pub struct Facts {
     pub builds: bool,
     /// How a new run takes the old one's place.
     pub swap: Swap,
+    /// When the contracts in which it is the provider are verified.
+    pub verify: Verify,
+    /// Its consumer's tests are run after a reload.
+    pub tests: bool,
     /// Whatever else makes it what it is: its runtime, the content of files that it is given.
     pub salt: String,
 }
@@ -54,8 +58,8 @@ pub fn build(project: &Project, facts: impl Fn(&Service) -> Facts) -> Result<Pla
     };
     let replicas = |name: &str| project.services.get(name).map_or(0, Service::replicas);
     for service in project.services.values() {
-        let facts = facts(service);
-        let hash = hash(service, &facts.salt);
+        let known = facts(service);
+        let hash = hash(service, &known.salt);
         for index in 1..=service.replicas() {
             let Ok(index) = u32::try_from(index) else { break };
             let id = NodeId::new(&service.name, index);
@@ -64,17 +68,26 @@ pub fn build(project: &Project, facts: impl Fn(&Service) -> Facts) -> Result<Pla
                 let count = u32::try_from(replicas(name)).unwrap_or(u32::MAX);
                 dependencies.extend((1..=count).map(|index| dependency(NodeId::new(name, index), dep)));
             }
+            for name in service.x_devctl.depends_on.keys() {
+                let provider = project.services.get(name);
+                if provider.is_some_and(|provider| facts(provider).verify != Verify::Never) {
+                    dependencies.push(verified(NodeId::from(name.as_str())));
+                }
+            }
             let node = NodePlan {
-                kind: if facts.stub {
+                kind: if known.stub {
                     Kind::Stub
                 } else {
                     kind(project, &service.name)
                 },
                 dependencies,
-                health: (facts.tested && !facts.stub).then(|| facts.health.unwrap_or_else(|| health(service))),
+                health: (known.tested && !known.stub).then(|| known.health.unwrap_or_else(|| health(service))),
                 restart: restart(service),
-                swap: facts.swap,
-                builds: facts.builds,
+                swap: known.swap,
+                builds: known.builds,
+                // Replicas are the same: one of them is verified for all.
+                verify: if index == 1 { known.verify } else { Verify::Never },
+                tests: index == 1 && known.tests,
                 stop_grace: service.stop_grace_period.unwrap_or(Duration::from_secs(10)),
                 ..NodePlan::new(id.clone(), hash.clone())
             };
@@ -112,6 +125,16 @@ fn dependency(on: NodeId, dep: &model::DependsOn) -> Dependency {
     }
 }
 
+/// `x-devctl.depends_on`: `contract_verified`.
+fn verified(on: NodeId) -> Dependency {
+    Dependency {
+        on,
+        condition: Condition::Verified,
+        required: true,
+        restart: false,
+    }
+}
+
 /// Compose's defaults where the file says nothing (Compose specification, services: `healthcheck`).
 fn health(service: &Service) -> HealthTest {
     let default = HealthTest::default();
@@ -144,6 +167,7 @@ fn restart(service: &Service) -> RestartPolicy {
 fn hash(service: &Service, salt: &str) -> ContentHash {
     let mut service = service.clone();
     service.depends_on.clear();
+    service.x_devctl.depends_on.clear();
     service.profiles.clear();
     service.scale = None;
     service.build = None;

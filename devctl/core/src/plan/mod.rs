@@ -9,4 +9,4 @@ pub mod reference;
 pub use build::{BuildError, Facts, build};
 pub use changes::{Action, Change, changes};
 pub use graph::{Cycle, Direction};
-pub use node::{Condition, ContentHash, Dependency, HealthTest, Kind, NodePlan, Plan, RestartPolicy, Swap};
+pub use node::{Condition, ContentHash, Dependency, HealthTest, Kind, NodePlan, Plan, RestartPolicy, Swap, Verify};

@@ -36,6 +36,10 @@ pub struct NodePlan {
     pub swap: Swap,
     /// It is built from source before it runs.
     pub builds: bool,
+    /// When the contracts in which it is the provider are verified.
+    pub verify: Verify,
+    /// It declares tests that write the contracts in which it is the consumer: run after each reload.
+    pub tests: bool,
     /// From the stop signal until the run is killed. Default: 10 s (Compose's `stop_grace_period`).
     pub stop_grace: Duration,
 }
@@ -53,6 +57,8 @@ impl NodePlan {
             restart: RestartPolicy::No,
             swap: Swap::Restart,
             builds: false,
+            verify: Verify::Never,
+            tests: false,
             stop_grace: Duration::from_secs(10),
         }
     }
@@ -130,16 +136,19 @@ pub enum Condition {
     Healthy,
     /// It has exited with 0.
     Completed,
+    /// It keeps every contract in which it is the provider. Holds a start only: neither a reload nor a restart after a crash.
+    Verified,
 }
 
 impl Condition {
-    /// The Compose specification's word.
+    /// The Compose specification's word; that of `x-devctl.depends_on` for what is beyond it.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Condition::Started => "service_started",
             Condition::Healthy => "service_healthy",
             Condition::Completed => "service_completed_successfully",
+            Condition::Verified => "contract_verified",
         }
     }
 }
@@ -175,6 +184,17 @@ impl Default for HealthTest {
             start_period: Duration::ZERO,
         }
     }
+}
+
+/// When the contracts of a provider are verified while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// Once when everything is ready, and after each reload.
+    Always,
+    /// After each reload; before that only where somebody waits for it.
+    Save,
+    /// Never, or there is nothing to verify: it is answered from contracts, or runs elsewhere.
+    Never,
 }
 
 /// Compose's `restart`.

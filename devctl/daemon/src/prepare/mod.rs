@@ -1,6 +1,7 @@
 //! Everything that must be read, leased and opened before the loop is asked to bring a project up. Blocking and slow things happen
 //! here, never in the loop.
 
+mod contracts;
 mod docker;
 mod edges;
 mod project;
@@ -33,6 +34,7 @@ use crate::sources;
 use crate::spec::{NodeSpec, What};
 use crate::specify::{self, Addresses, Asked, Choice, Docker, Ground, Machine};
 use crate::stubs;
+use crate::verify::beside::Subject;
 
 /// Prepares requests; knows what is open already.
 pub(crate) struct Preparer {
@@ -120,13 +122,13 @@ impl Preparer {
         .await?;
 
         words_of_a_shell(&project, &mut remarks);
-        contracts_that_are_not_waited_for(&project, &mut remarks);
+        contracts::not_waited_for(&project, &choices, request.verify(), &mut remarks);
         let redact = way::redacted(&project);
         if !request.dry_run {
             let rules = Redaction::new(&redact).values(way::redacted_values(&project, &redact));
             self.edges.traffic().redact(rules);
         }
-        let plan = plan(&project, &choices, &addresses, &docker, (&wanted, request.build))?;
+        let plan = plan(&project, &choices, &addresses, &docker, (&wanted, &request))?;
         let specs = self.specs(&project, &plan, &choices, &addresses, &caller, &docker);
         let running = match &docker.engine {
             Some(engine) => docker::running(engine, &project).await,
@@ -160,6 +162,8 @@ impl Preparer {
         let disabled: HashSet<String> = project.disabled_services.keys().cloned().collect();
         let enabled: HashSet<String> = project.services.keys().cloned().collect();
         let wanted_edges = wanted.ids();
+        let subject = Subject::new(project.clone(), source);
+        let contracts = crate::verify::expected::watched(&project);
         self.last = Some((project, wanted));
         Ok(UpCommand {
             up: Up {
@@ -189,6 +193,8 @@ impl Preparer {
             stubs,
             warnings: loaded.warnings,
             remarks,
+            subject,
+            contracts,
             files: loaded.files,
             wait,
             timeout: (request.wait_timeout_s > 0).then(|| Duration::from_secs(request.wait_timeout_s.into())),
@@ -283,7 +289,7 @@ fn plan(
     choices: &HashMap<String, Choice>,
     addresses: &Addresses,
     docker: &Docker,
-    (wanted, asked_to_build): (&edges::Wanted, bool),
+    (wanted, request): (&edges::Wanted, &v1::UpRequest),
 ) -> Result<Plan, v1::Outcome> {
     let edges = docker::has_edges(project);
     let facts = |service: &Service| {
@@ -302,13 +308,15 @@ fn plan(
                 .flatten(),
             builds: match choice {
                 Choice::Process => native.is_some_and(|native| native.build.is_some()),
-                Choice::Container => specify::container_builds(project, service, docker, asked_to_build),
+                Choice::Container => specify::container_builds(project, service, docker, request.build),
                 _ => false,
             },
             swap: match wanted.is_called_directly(&service.name) {
                 true => Swap::Restart,
                 false => specify::swap(service, choice, choices, addresses, edges),
             },
+            verify: contracts::verify(project, service, choice, request.verify()),
+            tests: contracts::tests(project, service, choice, request.verify()),
             salt: format!("{}\0{}", choice.salt(), specify::mounted(project, service)),
         }
     };
@@ -341,22 +349,6 @@ fn words_of_a_shell(project: &Project, remarks: &mut Vec<Remark>) {
                     help: Some(format!("write `{key}: [sh, -c, \"...\"]` for a shell")),
                 });
             }
-        }
-    }
-}
-
-/// `condition: contract_verified` does not hold a start yet: whoever wrote it is told.
-fn contracts_that_are_not_waited_for(project: &Project, remarks: &mut Vec<Remark>) {
-    for service in project.services.values() {
-        for provider in service.x_devctl.depends_on.keys() {
-            remarks.push(Remark {
-                node: Some(NodeId::from(service.name.as_str())),
-                text: format!("`x-devctl.depends_on.{provider}: contract_verified` is not waited for by `up`"),
-                help: Some(format!(
-                    "`devctl verify --provider {provider} --consumer {}` tells",
-                    service.name
-                )),
-            });
         }
     }
 }

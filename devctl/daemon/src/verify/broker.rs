@@ -73,7 +73,7 @@ impl Brokers {
         })?;
         let native: BTreeSet<&String> = source.runtimes.keys().collect();
         let reduced = reduce::brokers(project, names, &|name| native.contains(name));
-        let outcome = graph.up(reduced, source, Vec::new(), BOOT_LIMIT).await;
+        let outcome = graph.up(reduced, source, (Vec::new(), Vec::new()), BOOT_LIMIT).await;
         if let Some(failure) = failed(&outcome) {
             graph.end().await;
             return Err(failure);
@@ -140,6 +140,16 @@ impl Brokers {
         self.running.get(name).map(|running| &running.hosts)
     }
 
+    /// Whether all of them still run.
+    pub(super) async fn are_up(&self) -> bool {
+        for name in self.running.keys() {
+            if self.graph.look(name).await.is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
     pub(super) async fn end(self) {
         self.graph.end().await;
     }
@@ -149,6 +159,14 @@ impl Ways {
     /// Where each broker is reached, by container port.
     pub(super) fn ports(&self) -> &BTreeMap<String, BTreeMap<u16, SocketAddr>> {
         &self.ports
+    }
+
+    /// Makes them as if the provider had never come.
+    pub(super) async fn renew(&self) -> Result<(), HostError> {
+        for relay in self.relays.values() {
+            relay.renew().await?;
+        }
+        Ok(())
     }
 
     /// The first broker and the provider's own virtual host there; waits until the provider has opened it.
@@ -180,6 +198,12 @@ impl VirtualHosts {
         self.call(Method::POST, &format!("definitions/{to}"), Some(definitions))
             .await?;
         Ok(())
+    }
+
+    /// Removes it, and whoever is connected to it.
+    pub(super) async fn remove(&self, own: &str) -> Result<(), HostError> {
+        let what = format!("vhosts/{}", encoded(own));
+        self.call(Method::DELETE, &what, None).await.map(drop)
     }
 
     /// What the plugin says of something of a virtual host, such as its `queues`.

@@ -212,6 +212,12 @@ fn shared(session: &Session, service: &str) -> Option<Ingredients> {
     })
 }
 
+/// A digest of what was built of a service: none where nothing is, or nobody knows.
+pub(super) fn artefact(session: &Session, service: &str) -> Option<String> {
+    let made = spec(session, service)?.build?.artefact?;
+    crate::build::digest(&made).map(|digest| digest.0)
+}
+
 fn add(hasher: &mut Sha256, path: &Path) -> Option<()> {
     hasher.update(path.as_os_str().as_encoded_bytes());
     hasher.update(crate::build::digest(path)?.0);

@@ -71,6 +71,7 @@ impl Graph {
         let tasks = TaskTracker::new();
         let engines = Engines::new(wake.clone());
         let means = Means {
+            beside: None,
             dirs: dirs.clone(),
             engines: engines.clone(),
             leases: leases.clone(),
@@ -97,10 +98,17 @@ impl Graph {
         })
     }
 
-    /// Makes the graph what `project` says, and waits until it is ready or has failed.
-    pub(super) async fn up(&self, project: Project, source: &v1::Source, stubs: Stubs, limit: Duration) -> v1::Outcome {
+    /// Makes the graph what `project` says, and waits until these services (none: all of them) are ready or have failed.
+    pub(super) async fn up(
+        &self,
+        project: Project,
+        source: &v1::Source,
+        (services, stubs): (Vec<String>, Stubs),
+        limit: Duration,
+    ) -> v1::Outcome {
         let request = v1::UpRequest {
             source: Some(source.clone()),
+            services,
             wait: true,
             no_build: true,
             remove_orphans: true,
@@ -129,20 +137,20 @@ impl Graph {
         }
     }
 
-    #[expect(dead_code, reason = "the messages of a provider are what it is for")]
-    /// Starts, stops or restarts a node, and waits for what comes of it.
-    pub(super) async fn act(&self, verb: Verb, node: &str, limit: Duration) -> v1::Outcome {
+    /// Ends a node at once: nothing that it might still want to do is worth waiting for.
+    pub(super) async fn kill(&self, node: &str) {
         let request = v1::ActRequest {
             services: vec![node.to_owned()],
             no_deps: true,
-            wait: true,
-            timeout_s: Some(1),
-            wait_timeout_s: u32::try_from(limit.as_secs()).unwrap_or(u32::MAX),
+            timeout_s: Some(0),
             ..v1::ActRequest::default()
         };
         let (reply, own) = mpsc::unbounded_channel();
+        let verb = Verb::Stop;
         self.send(Command::Act { verb, request, reply });
-        outcome(own).await
+        if tokio::time::timeout(END_LIMIT, outcome(own)).await.is_err() {
+            tracing::warn!(node, "a verification's provider did not end in time");
+        }
     }
 
     /// A node's run, if it has one.

@@ -5,11 +5,13 @@
 //! own (`graph`, reduced by `reduce`) and replays; what comes of it is a [`Verified`]. Nothing of a running `devctl up` is
 //! touched: directories, ports, databases and virtual hosts are the verification's own.
 
+pub(crate) mod beside;
 mod broker;
 mod cells;
 mod changed;
 mod documents;
 mod doers;
+pub(crate) mod expected;
 mod graph;
 mod messages;
 mod place;
@@ -17,6 +19,8 @@ mod ready;
 mod reduce;
 mod session;
 mod slot;
+mod stand;
+mod summary;
 mod vhost;
 mod work;
 
@@ -31,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 pub use devctl_pact::report::{Asked, Conclusion, Counts, Report, html, json, junit, text};
 pub use devctl_pact::verify::{Outcome, Shard, Verdict, Why};
 pub use session::verify;
+pub use summary::{LastVerdict, last};
 
 /// What is asked for.
 #[derive(Debug, Clone)]

@@ -40,6 +40,39 @@ impl Place {
         })
     }
 
+    /// Removes what places of that kind have left behind whose process was killed: data, sockets, records, and what still runs.
+    pub(super) async fn sweep(dirs: &Dirs, kind: &str) {
+        let Ok(numbers) = std::fs::read_dir(dirs.state.join(kind)) else {
+            return;
+        };
+        for entry in numbers.flatten() {
+            let number = entry.file_name().to_string_lossy().into_owned();
+            let locked = File::open(entry.path().join("lock")).and_then(|lock| {
+                let free = lock.try_lock().is_ok();
+                Ok(free.then_some(lock))
+            });
+            let Ok(Some(lock)) = locked else { continue };
+            let place = Self {
+                name: format!("{kind}/{number}"),
+                _lock: lock,
+            };
+            for graph in std::fs::read_dir(entry.path()).into_iter().flatten().flatten() {
+                let own = place.dirs(dirs, &graph.file_name().to_string_lossy());
+                let _records = crate::records_without_leftovers(&own.state).await;
+                if let Err(error) = crate::remove::all_data(&own).await {
+                    tracing::warn!(%error, "data of an earlier verification could not be removed");
+                }
+                let _was_not_there = std::fs::remove_dir_all(&own.runtime);
+            }
+            place.remove(dirs);
+        }
+    }
+
+    /// Removes everything that was kept in it.
+    pub(super) fn remove(&self, dirs: &Dirs) {
+        let _was_gone = std::fs::remove_dir_all(dirs.state.join(&self.name));
+    }
+
     /// The directories of one of its graphs.
     pub(super) fn dirs(&self, project: &Dirs, graph: &str) -> Dirs {
         project.apart(&format!("{}/{graph}", self.name))

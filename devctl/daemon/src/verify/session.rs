@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use devctl_compose::model::Project;
@@ -11,7 +12,7 @@ use devctl_pact::report::Report;
 use devctl_pact::verify::{Outcome, Target, Verdict};
 use devctl_wire::v1;
 use futures::StreamExt;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -19,26 +20,34 @@ use super::broker::Brokers;
 use super::cells::{self, Known};
 use super::messages::RECEIVED;
 use super::place::Place;
+use super::stand::Stand;
 use super::work::{self, Work};
-use super::{Teller, Told, Verified, VerifyArgs, VerifyError, changed, reduce, slot};
+use super::{Teller, Told, Verified, VerifyArgs, VerifyError, changed, reduce, slot, summary};
 use crate::prepare;
 use crate::specify::{self, Asked, Choice, Machine};
 
 /// What all providers of a verification share.
 pub(super) struct Session {
     pub(super) args: VerifyArgs,
-    pub(super) project: Project,
+    pub(super) project: Arc<Project>,
     /// The caller, who wants the machine's own servers where it has them: they boot faster than containers.
     pub(super) source: v1::Source,
     /// The versions of the servers that this machine has.
     pub(super) machine: String,
-    pub(super) index: Index,
+    pub(super) index: Arc<Index>,
     pub(super) tell: Teller,
     /// Ends everything: from outside, or after the first broken promise.
     pub(super) stop: CancellationToken,
-    place: Place,
-    brokers: OnceCell<Result<Brokers, v1::Failure>>,
-    started: AtomicUsize,
+    pub(super) ground: Arc<Ground>,
+    pub(super) started: AtomicUsize,
+    /// Where a provider stands is used again.
+    pub(super) warm: bool,
+}
+
+/// What may outlive one verification.
+pub(super) struct Ground {
+    pub(super) place: Place,
+    brokers: Mutex<Option<Result<Arc<Brokers>, v1::Failure>>>,
 }
 
 /// Verifies what is asked for.
@@ -81,24 +90,25 @@ pub async fn verify(args: VerifyArgs, tell: Teller) -> Result<Verified, VerifyEr
     let session = Session {
         source,
         machine,
-        place: Place::take(&args.dirs, "verify")?,
+        ground: Arc::new(Ground::new(Place::take(&args.dirs, "verify")?)),
         stop: args.stop.child_token(),
         args,
-        project,
-        index: found.index,
+        project: Arc::new(project),
+        index: Arc::new(found.index),
         tell,
-        brokers: OnceCell::new(),
         started: AtomicUsize::new(0),
+        warm: false,
     };
     let wanted: usize = found.works.iter().map(Work::len).sum();
     let outcomes = session.run(found.works).await;
-    if let Some(Ok(brokers)) = session.brokers.into_inner() {
-        brokers.end().await;
-    }
+    session.ground.end_brokers().await;
     verified.interrupted = session.args.stop.is_cancelled();
     verified.left_out = wanted.saturating_sub(outcomes.len());
     verified.started = session.started.into_inner();
     verified.report = Report::new(outcomes);
+    if let Err(error) = summary::keep(&session.args.dirs.state, &verified.report) {
+        tracing::warn!(%error, "the last verdicts could not be written");
+    }
     Ok(verified)
 }
 
@@ -125,31 +135,42 @@ impl Session {
                 if self.stop.is_cancelled() {
                     return Vec::new();
                 }
-                let original = work;
                 let built = cells::build(self, work, service).await;
                 if let Err(outcomes) = built {
                     return outcomes;
                 }
-                let mut work = work.clone();
-                let known = match self.args.no_cache {
-                    true => None,
-                    false => Known::of(self, &work, service).await,
-                };
-                let mut outcomes = known.as_ref().map(|known| known.take(&mut work)).unwrap_or_default();
-                for outcome in &outcomes {
-                    self.heard(outcome);
+                let mut stand = None;
+                let outcomes = self.known_or_new(work, service, &mut stand).await;
+                if let Some(stand) = stand {
+                    stand.end().await;
                 }
-                if work.len() > 0 {
-                    let new = Box::pin(slot::verify(self, &work, service)).await;
-                    if let Some(known) = &known {
-                        known.keep(&work, &new);
-                    }
-                    outcomes.extend(new);
-                }
-                work::in_order(&mut outcomes, original);
                 outcomes
             }
         }
+    }
+
+    /// The verdicts that are known of what was built, and new ones for the rest. `stand`: where the service stood the last time, and
+    /// then where it stands now, for whoever wants to use it again; it has to be ended.
+    pub(super) async fn known_or_new(&self, work: &Work, service: &str, stand: &mut Option<Stand>) -> Vec<Outcome> {
+        let original = work;
+        let mut work = work.clone();
+        let known = match self.args.no_cache {
+            true => None,
+            false => Known::of(self, &work, service).await,
+        };
+        let mut outcomes = known.as_ref().map(|known| known.take(&mut work)).unwrap_or_default();
+        for outcome in &outcomes {
+            self.heard(outcome);
+        }
+        if work.len() > 0 {
+            let new = Box::pin(slot::verify(self, &work, service, stand)).await;
+            if let Some(known) = &known {
+                known.keep(&work, &new);
+            }
+            outcomes.extend(new);
+        }
+        work::in_order(&mut outcomes, original);
+        outcomes
     }
 
     /// Whether some pact names the service as a provider.
@@ -159,15 +180,17 @@ impl Session {
     }
 
     /// The brokers, booted by whoever needs them first.
-    pub(super) async fn brokers(&self) -> Result<&Brokers, v1::Failure> {
-        let start = async || {
-            (self.tell)(Told::Broker);
-            let role = |service: &devctl_compose::model::Service| reduce::role(service, false) == reduce::Role::Broker;
-            let services = self.project.services.values().filter(|service| role(service));
-            let names: BTreeSet<String> = services.map(|service| service.name.clone()).collect();
-            Brokers::start(&self.source, self.dirs("broker"), &self.project, &names).await
-        };
-        self.brokers.get_or_init(start).await.as_ref().map_err(Clone::clone)
+    pub(super) async fn brokers(&self) -> Result<Arc<Brokers>, v1::Failure> {
+        let mut held = self.ground.brokers.lock().await;
+        if let Some(known) = held.as_ref() {
+            return known.clone();
+        }
+        (self.tell)(Told::Broker);
+        let role = |service: &devctl_compose::model::Service| reduce::role(service, false) == reduce::Role::Broker;
+        let services = self.project.services.values().filter(|service| role(service));
+        let names: BTreeSet<String> = services.map(|service| service.name.clone()).collect();
+        let started = Brokers::start(&self.source, self.dirs("broker"), &self.project, &names).await;
+        held.insert(started.map(Arc::new)).clone()
     }
 
     /// Hears a verdict; whether to go on.
@@ -194,7 +217,7 @@ impl Session {
 
     /// The directories of one of its graphs.
     pub(super) fn dirs(&self, graph: &str) -> Dirs {
-        self.place.dirs(&self.args.dirs, graph)
+        self.ground.place.dirs(&self.args.dirs, graph)
     }
 
     /// The file that declares a service's provider states.
@@ -206,8 +229,40 @@ impl Session {
     }
 }
 
+impl Ground {
+    pub(super) fn new(place: Place) -> Self {
+        Self {
+            place,
+            brokers: Mutex::default(),
+        }
+    }
+
+    /// Ends the brokers, if there are any.
+    pub(super) async fn end_brokers(&self) {
+        let brokers = self.brokers.lock().await.take();
+        // Whoever else holds them is at its end, and has nothing more to ask of them.
+        if let Some(Ok(brokers)) = brokers
+            && let Some(brokers) = Arc::into_inner(brokers)
+        {
+            brokers.end().await;
+        }
+    }
+
+    /// Forgets brokers that could not be booted, or have ended since: the next one who needs them tries again.
+    pub(super) async fn forget_lost_brokers(&self) {
+        let lost = match self.brokers.lock().await.as_ref() {
+            Some(Ok(brokers)) => !brokers.are_up().await,
+            Some(Err(_)) => true,
+            None => false,
+        };
+        if lost {
+            self.end_brokers().await;
+        }
+    }
+}
+
 /// The caller's words, with the machine's own PostgreSQL and RabbitMQ for every service that they can stand in for.
-async fn with_own_servers(source: &v1::Source, project: &Project) -> (v1::Source, String) {
+pub(super) async fn with_own_servers(source: &v1::Source, project: &Project) -> (v1::Source, String) {
     let mut source = source.clone();
     if source.runtime() == v1::Runtime::Docker {
         return (source, String::new());

@@ -29,13 +29,14 @@ use super::messages::{self, Bus, Producer, Receiver};
 use super::ready::{failed, not_ready};
 use super::reduce::{self, Needs};
 use super::session::Session;
+use super::stand::Stand;
 use super::work::Work;
 use super::{Serving, Told, documents};
 use crate::live::Live;
 use crate::prepare::pacticipant;
 
 /// How long a provider and its servers may take until they are ready, beyond their own budgets.
-const READY_LIMIT: Duration = Duration::from_secs(300);
+pub(super) const READY_LIMIT: Duration = Duration::from_secs(300);
 /// Lines of the provider's log that are told with a broken promise.
 const LINES: usize = 20;
 /// A service that needs a broker opens its connection before it is ready, or soon after.
@@ -43,41 +44,29 @@ const BROKER_LIMIT: Duration = Duration::from_secs(10);
 /// What a provider prints about a request is there by then.
 const LOG_DELAY: Duration = Duration::from_millis(60);
 
-/// Replays a provider's promises at the service that it is. Nothing of it is left afterwards.
-pub(super) async fn verify(session: &Session, work: &Work, service: &str) -> Vec<Outcome> {
+/// Replays a provider's promises at the service that it is, where it stood the last time if that will do. What is left of it then
+/// is in `stand`.
+pub(super) async fn verify(session: &Session, work: &Work, service: &str, stand: &mut Option<Stand>) -> Vec<Outcome> {
     (session.tell)(Told::Starting {
         provider: work.provider.clone(),
     });
     let began = Instant::now();
-    let needs = reduce::needs(&session.project, service, &|name| session.has_contracts(name));
-    let ways = match ways(session, &needs, service).await {
-        Ok(ways) => ways,
+    let stand = match Stand::take(session, service, stand).await {
+        Ok(stand) => stand,
         Err(failure) => return unready(work, service, &failure),
-    };
-    let graph = match Graph::start(session.dirs(service)).await {
-        Ok(graph) => graph,
-        Err(error) => {
-            let failure = v1::Failure {
-                what: crate::start::told(&error),
-                ..v1::Failure::default()
-            };
-            return unready(work, service, &failure);
-        }
     };
     let slot = Slot {
         session,
         work,
         service,
-        needs: &needs,
-        ways: ways.as_ref(),
-        graph: &graph,
+        needs: &stand.needs,
+        ways: stand.ways.as_ref(),
+        graph: &stand.graph,
     };
-    let outcomes = tokio::select! {
+    tokio::select! {
         outcomes = slot.run(began) => outcomes,
         () = session.stop.cancelled() => Vec::new(),
-    };
-    graph.end().await;
-    outcomes
+    }
 }
 
 /// Replays a provider's promises where it runs. Its states are its own business: nothing of it is known here.
@@ -99,22 +88,6 @@ pub(super) async fn verify_url(session: &Session, work: &Work, url: &Url) -> Vec
         outcomes = replay => outcomes,
         () = session.stop.cancelled() => Vec::new(),
     }
-}
-
-/// Ways to the brokers that the provider needs, which are booted where they are not yet.
-async fn ways(session: &Session, needs: &Needs, service: &str) -> Result<Option<Ways>, v1::Failure> {
-    if needs.brokers.is_empty() {
-        return Ok(None);
-    }
-    let brokers = session.brokers().await?;
-    let ways = brokers
-        .ways(&needs.brokers, service)
-        .await
-        .map_err(|error| v1::Failure {
-            what: format!("failed to listen for the broker: {error}"),
-            ..v1::Failure::default()
-        })?;
-    Ok(Some(ways))
 }
 
 fn unready(work: &Work, service: &str, failure: &v1::Failure) -> Vec<Outcome> {
@@ -157,7 +130,10 @@ impl Slot<'_> {
         let brokers = self.ways.map_or(&none, Ways::ports);
         let reduced = reduce::reduce(&self.session.project, self.service, self.needs, brokers);
         let (stubs, neighbours) = self.stubs();
-        let outcome = self.graph.up(reduced, &self.session.source, stubs, READY_LIMIT).await;
+        let outcome = self
+            .graph
+            .up(reduced, &self.session.source, (Vec::new(), stubs), READY_LIMIT)
+            .await;
         if let Some(failure) = failed(&outcome) {
             return unready(self.work, self.service, &failure);
         }

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::broker::VirtualHosts;
+use super::broker::{HostError, VirtualHosts};
 use crate::start::LOOPBACK;
 
 /// `connection.open`.
@@ -25,6 +25,7 @@ const LONGEST: usize = 1 << 20;
 pub(super) struct Relay {
     pub(super) address: SocketAddr,
     opened: watch::Receiver<Option<String>>,
+    way: Arc<Way>,
     _serving: AbortOnDropHandle<()>,
 }
 
@@ -52,7 +53,9 @@ impl Relay {
             opened,
             making: Mutex::default(),
         });
+        let served = way.clone();
         let serving = tokio::spawn(async move {
+            let way = served;
             let mut connections = tokio::task::JoinSet::new();
             loop {
                 tokio::select! {
@@ -71,6 +74,7 @@ impl Relay {
         Ok(Self {
             address,
             opened: seen,
+            way,
             _serving: AbortOnDropHandle::new(serving),
         })
     }
@@ -79,6 +83,18 @@ impl Relay {
     pub(super) async fn opened(&self) -> Option<String> {
         let mut opened = self.opened.clone();
         opened.wait_for(Option::is_some).await.ok()?.as_ref().cloned()
+    }
+}
+
+impl Relay {
+    /// Makes as if nobody had come yet: virtual hosts that were made are removed, with everything in them.
+    pub(super) async fn renew(&self) -> Result<(), HostError> {
+        let made = std::mem::take(&mut *self.way.making.lock().unwrap_or_else(PoisonError::into_inner));
+        self.way.opened.send_replace(None);
+        for own in made {
+            self.way.hosts.remove(&own).await?;
+        }
+        Ok(())
     }
 }
 

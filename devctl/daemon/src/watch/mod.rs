@@ -48,6 +48,8 @@ pub(crate) struct Watched {
     pub(crate) containers: Vec<Contained>,
     /// The Compose files and whatever else was read for the project.
     pub(crate) files: Vec<PathBuf>,
+    /// Files and folders of pacts and provider states.
+    pub(crate) contracts: Vec<PathBuf>,
     /// What was asked for: asked again when a file changes.
     pub(crate) request: v1::UpRequest,
 }
@@ -150,6 +152,8 @@ enum Found {
     },
     /// A container's files are others now.
     Batch { node: NodeId, batch: Batch, what: String },
+    /// Files of pacts, or of provider states, are others now.
+    Contracts { paths: Vec<PathBuf> },
     /// To be said.
     Said(Remark),
 }
@@ -176,6 +180,7 @@ async fn tell(found: Found, wake: &mpsc::UnboundedSender<Wake>, preparer: &Arc<M
             batch,
             what: format!("{what} changed"),
         }),
+        Found::Contracts { paths } => Wake::Command(Command::Contracts { paths }),
         Found::Said(remark) => Wake::Command(Command::Remark(remark)),
     };
     let _ended = wake.send(wake_up);
@@ -216,6 +221,8 @@ struct Watching {
     watched: Watched,
     /// Every tree that some node is built from, looked at once for all of them.
     trees: HashMap<SourceTree, Listing>,
+    /// Where contracts are.
+    contracts: Vec<SourceTree>,
     /// The files' state when they were read last.
     files: HashMap<PathBuf, Option<(u64, std::time::SystemTime)>>,
     loops: Loops,
@@ -228,6 +235,7 @@ impl Watching {
         Self {
             watched: Watched::default(),
             trees: HashMap::new(),
+            contracts: Vec::new(),
             files: HashMap::new(),
             loops: Loops::default(),
             doings,
@@ -268,6 +276,7 @@ impl Watching {
     /// Takes over what is to be watched.
     fn begin(&mut self, watched: Watched, system: &mut System) {
         self.watched = watched;
+        self.contracts = self.watched.contracts.iter().map(|path| whole(path)).collect();
         let wanted: HashSet<SourceTree> = self.sources().cloned().collect();
         self.trees.retain(|tree, _| wanted.contains(tree));
         for tree in wanted {
@@ -300,7 +309,7 @@ impl Watching {
     fn sources(&self) -> impl Iterator<Item = &SourceTree> {
         let built = self.watched.nodes.iter().flat_map(|(_, build)| &build.sources);
         let rules = self.watched.containers.iter().flat_map(|container| &container.rules);
-        built.chain(rules.map(|rule| &rule.tree))
+        built.chain(rules.map(|rule| &rule.tree)).chain(&self.contracts)
     }
 
     fn arm(&self, system: &mut System) -> BTreeSet<PathBuf> {
@@ -345,6 +354,12 @@ impl Watching {
         }
         for container in &self.watched.containers {
             self.look_inside(container, &changed);
+        }
+        let contracts = self.contracts.iter().filter_map(|tree| changed.get(tree)).flatten();
+        let contracts: BTreeSet<PathBuf> = contracts.cloned().collect();
+        if !contracts.is_empty() {
+            let paths = contracts.into_iter().collect();
+            let _ended = self.found.send(Found::Contracts { paths });
         }
         let files = self.files.iter_mut();
         let differ = files
@@ -480,6 +495,15 @@ impl Watching {
             text: format!("{why}: sources are looked at twice a second"),
             help,
         }));
+    }
+}
+
+/// Everything below a path.
+fn whole(path: &Path) -> SourceTree {
+    SourceTree {
+        path: path.to_owned(),
+        include: Vec::new(),
+        ignore: Vec::new(),
     }
 }
 

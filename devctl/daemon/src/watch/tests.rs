@@ -49,6 +49,7 @@ impl Bench {
         let watched = Watched {
             nodes: vec![("api".into(), build)],
             containers: Vec::new(),
+            contracts: vec![self.path("pacts"), self.path("states.yaml")],
             files: vec![self.path("compose.yaml")],
             request: v1::UpRequest::default(),
         };
@@ -106,6 +107,7 @@ impl Bench {
         match found.expect("something is told").unwrap() {
             Found::Files(_) => "files".to_owned(),
             Found::Sources { node, what, .. } => format!("{node}: {what}"),
+            Found::Contracts { paths } => format!("contracts: {} files", paths.len()),
             Found::Said(remark) => format!("said: {}", remark.text),
             Found::Batch { node, batch, what } => format!("{node}: {what}: {:?} {:?}", batch.copy, batch.delete),
             Found::Image { node, what, .. } => format!("{node}: image: {what}"),
@@ -117,6 +119,19 @@ impl Bench {
         self.write("compose.yaml", mark);
         assert_eq!(self.next().await, "files");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_pacts_and_provider_states_are_told_also_where_they_are_new() {
+    let mut bench = Bench::new(|_| {}).await;
+    bench.write("states.yaml", "states: {}\n");
+    assert_eq!(bench.next().await, "contracts: 1 files");
+    std::fs::create_dir(bench.path("pacts")).unwrap();
+    bench.write("pacts/web-api.json", "{}");
+    assert_eq!(bench.next().await, "contracts: 1 files");
+    bench.write("pacts/web-api.json", "{ }");
+    assert_eq!(bench.next().await, "contracts: 1 files");
+    bench.nothing_but_files("services: {a: {}}").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,7 @@ mod command;
 mod discover;
 mod error;
 mod first_start;
+mod pristine;
 mod settings;
 mod template;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod tests;
 
 pub use discover::discover;
 pub use error::PostgresError;
+pub use pristine::Pristine;
 
 /// SIGINT: fast shutdown; sessions are ended, data is written.
 pub const STOP_SIGNAL: Signal = Signal::SIGINT;

@@ -90,6 +90,7 @@ pub(crate) fn object(node: &NodeStatus, project: &str) -> Value {
         "Pid": node.pid,
         "Run": node.run,
         "Restarts": node.restarts,
+        "Contracts": node.contracts.as_ref().map(json::contracts),
         "Holds": node.holds.iter().map(json::hold).collect::<Vec<_>>(),
     })
 }

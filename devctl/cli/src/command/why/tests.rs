@@ -15,6 +15,7 @@ fn node(id: &str, state: State, waits_for: &[&str]) -> NodeStatus {
                 kind: "dependency".into(),
                 on: (*on).into(),
                 text: format!("{on} (starting)"),
+                condition: String::new(),
             })
             .collect(),
         ..Default::default()

@@ -78,6 +78,7 @@ fn waiting(id: &str, on: &str) -> What {
             kind: "dependency".into(),
             on: on.into(),
             text: String::new(),
+            condition: String::new(),
         }],
         ..Default::default()
     })

@@ -2,6 +2,7 @@
 
 mod adopting;
 mod builds;
+mod contracts;
 mod health;
 mod jobs;
 mod replacing;
@@ -9,6 +10,7 @@ mod requests;
 mod starting;
 mod stopping;
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ pub(super) struct Story {
     pub(super) state: State,
     pub(super) now: Time,
     transcript: String,
+    /// The last verification, or tests, of each node.
+    checks: HashMap<NodeId, u64>,
 }
 
 /// A node in a few words: `node("api").needs("db", Healthy).tested()`.
@@ -98,12 +102,16 @@ impl Story {
             state: State::default(),
             now: Time::default(),
             transcript: String::new(),
+            checks: HashMap::new(),
         }
     }
 
     pub(super) fn step(&mut self, said: &str, event: Event) {
         let _ = writeln!(self.transcript, "{} {said}", clock(self.now));
         for effect in self.state.step(event, self.now) {
+            if let Effect::Verify { node, check } | Effect::Test { node, check } = &effect {
+                self.checks.insert(node.clone(), *check);
+            }
             let line = match &effect {
                 Effect::Notice(notice) => match &notice.node {
                     Some(node) => format!("  | {node} {}", notice.kind),
@@ -123,6 +131,10 @@ impl Story {
                     let drain = if *drain { ", after draining" } else { "" };
                     format!("  stop {node} #{run} within {} s{drain}", grace.as_secs())
                 }
+                Effect::Verify { node, check } => format!("  verify {node} #{check}"),
+                Effect::Test { node, check } => format!("  test {node} #{check}"),
+                Effect::CancelCheck { node, check } => format!("  cancel check {node} #{check}"),
+                Effect::LetGo { node } => format!("  let go of {node}"),
                 Effect::Signal { node, run, signal } => format!("  signal {node} #{run} {signal}"),
                 Effect::Remove { node, volumes } => {
                     format!("  remove {node}{}", if *volumes { " and its data" } else { "" })
