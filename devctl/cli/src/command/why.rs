@@ -195,8 +195,10 @@ fn reasons<'a>(status: &'a StatusReply, node: &'a NodeStatus) -> Vec<Reason<'a>>
                 text: hold.text.clone(),
             },
         };
-        // What the node's own line says already is no further reason.
-        let said = |hold: &&devctl_wire::v1::Hold| hold.text.is_empty() || hold.text != node.summary;
+        // What the node's own line says already is no further reason; of one that cannot start, it does not say why.
+        let said = |hold: &&devctl_wire::v1::Hold| {
+            hold.text.is_empty() || hold.text != node.summary || !hold.on.is_empty() && node.state() == State::Failed
+        };
         return node.holds.iter().filter(said).map(reason).collect();
     }
     let needs = status

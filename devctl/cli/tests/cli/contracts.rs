@@ -337,8 +337,8 @@ fn contracts_are_listed() {
     assert_snapshot!(shop.0.devctl(&["contracts", "ls"]), @r#"
     status: 0
     --- stdout
-    CONSUMER   PROVIDER   INTERACTIONS   KIND   PACT   FILE
-    api        back       2              http   V4     pacts/api-back.json
+    CONSUMER   PROVIDER   INTERACTIONS   KIND   LAST VERDICT   PACT   FILE
+    api        back       2              http   -              V4     pacts/api-back.json
     "#);
     let said = shop.0.devctl(&["contracts", "ls", "--format", "json"]);
     assert!(said.contains(r#""interactions":2,"kinds":["http"]"#), "{said}");

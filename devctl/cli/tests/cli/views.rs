@@ -48,7 +48,7 @@ fn ps_shows_what_runs_and_what_should() {
     assert_snapshot!(sandbox.devctl(&["ps", "--filter", "status=running", "--format", "json"]), @r#"
     status: 0
     --- stdout
-    {"ID":"db","Name":"db","Service":"db","Project":"shop","Image":"postgres:15","Command":"","State":"running","Health":"healthy","ExitCode":0,"Status":"ready for 3 s","Ports":"5432/tcp","Publishers":[{"URL":"","TargetPort":5432,"PublishedPort":0,"Protocol":"tcp"}],"Runtime":"postgres","Version":"PostgreSQL 15.18","Pid":4712,"Run":1,"Restarts":0,"Holds":[]}
+    {"ID":"db","Name":"db","Service":"db","Project":"shop","Image":"postgres:15","Command":"","State":"running","Health":"healthy","ExitCode":0,"Status":"ready for 3 s","Ports":"5432/tcp","Publishers":[{"URL":"","TargetPort":5432,"PublishedPort":0,"Protocol":"tcp"}],"Runtime":"postgres","Version":"PostgreSQL 15.18","Pid":4712,"Run":1,"Restarts":0,"Contracts":null,"Holds":[]}
     "#);
     assert_snapshot!(sandbox.devctl(&["ps", "--format", "{{.Nmae}}"]), @r#"
     status: 2
@@ -172,7 +172,7 @@ fn why_follows_the_reasons() {
     assert_snapshot!(sandbox.devctl(&["why", "--format", "json", "seed"]), @r#"
     status: 0
     --- stdout
-    {"node":"seed","state":"completed","summary":"completed 2 s ago","started_unix_ms":null,"ready_unix_ms":null,"because":[{"node":"db","state":"ready","summary":"ready for 3 s","started_unix_ms":1764000000000,"ready_unix_ms":1764000000700,"because":[],"condition":"service healthy"}]}
+    {"node":"seed","state":"completed","summary":"completed 2 s ago","started_unix_ms":null,"ready_unix_ms":null,"contracts":null,"because":[{"node":"db","state":"ready","summary":"ready for 3 s","started_unix_ms":1764000000000,"ready_unix_ms":1764000000700,"contracts":null,"because":[],"condition":"service healthy"}]}
     "#);
 }
 

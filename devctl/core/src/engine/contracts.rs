@@ -516,7 +516,7 @@ impl State {
             return;
         }
         let kind = NoticeKind::Verified {
-            outcome,
+            outcome: Box::new(outcome),
             cause: due.cause,
             took: now - due.since,
             again,

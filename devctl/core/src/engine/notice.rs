@@ -155,7 +155,7 @@ pub enum NoticeKind {
     /// The contracts in which it is the provider have been verified.
     Verified {
         /// What came of it.
-        outcome: Verification,
+        outcome: Box<Verification>,
         /// Why they were verified.
         cause: Cause,
         /// Since the save, or whatever else was the cause.

@@ -220,7 +220,7 @@ impl All {
         if let Err(error) = summary::keep(&self.dirs.state, &report) {
             tracing::warn!(%error, "the last verdicts could not be written");
         }
-        let mut outcome = summary::of(&subject.project, service, &report);
+        let mut outcome = summary::of(&subject.source, &report);
         outcome.trouble = outcome.trouble.or(unread);
         Ok(outcome)
     }

@@ -47,11 +47,12 @@ impl Place {
         };
         for entry in numbers.flatten() {
             let number = entry.file_name().to_string_lossy().into_owned();
-            let locked = File::open(entry.path().join("lock")).and_then(|lock| {
-                let free = lock.try_lock().is_ok();
-                Ok(free.then_some(lock))
-            });
-            let Ok(Some(lock)) = locked else { continue };
+            let Ok(lock) = File::open(entry.path().join("lock")) else {
+                continue;
+            };
+            if lock.try_lock().is_err() {
+                continue;
+            }
             let place = Self {
                 name: format!("{kind}/{number}"),
                 _lock: lock,

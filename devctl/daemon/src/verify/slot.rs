@@ -51,7 +51,7 @@ pub(super) async fn verify(session: &Session, work: &Work, service: &str, stand:
         provider: work.provider.clone(),
     });
     let began = Instant::now();
-    let stand = match Stand::take(session, service, stand).await {
+    let stand = match Box::pin(Stand::take(session, service, stand)).await {
         Ok(stand) => stand,
         Err(failure) => return unready(work, service, &failure),
     };

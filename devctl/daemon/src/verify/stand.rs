@@ -49,7 +49,7 @@ impl Stand {
         }
         let stand = match held.take() {
             Some(stand) => stand,
-            None => Self::start(session, service, needs, beside).await?,
+            None => Box::pin(Self::start(session, service, needs, beside)).await?,
         };
         let stand = held.insert(stand);
         stand.clear = false;

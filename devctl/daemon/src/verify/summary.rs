@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use devctl_compose::model::Project;
 use devctl_core::engine::{Breach, Failure, Verification};
 use devctl_pact::difference::{Difference, Part};
-use devctl_pact::report::{Report, replay_command, text};
+use devctl_pact::report::{Report, text};
 use devctl_pact::verify::{Outcome, Verdict, Why};
+use devctl_wire::v1;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ const FILE: &str = "verdicts/last.json";
 const LONGEST: usize = 80;
 
 /// The verification of `service`.
-pub(super) fn of(project: &Project, service: &str, report: &Report) -> Verification {
+pub(super) fn of(source: &v1::Source, report: &Report) -> Verification {
     let counts = report.counts;
     let broken = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Broken { .. });
     Verification {
@@ -30,15 +30,12 @@ pub(super) fn of(project: &Project, service: &str, report: &Report) -> Verificat
         pending: counts.pending,
         could_not_run: counts.could_not_run + counts.not_here,
         known: counts.cached,
-        breach: report
-            .outcomes()
-            .find(broken)
-            .map(|outcome| breach(project, service, outcome)),
-        trouble: report.outcomes().find_map(trouble),
+        breach: report.outcomes().find(broken).map(|outcome| breach(source, outcome)),
+        trouble: report.outcomes().find_map(|outcome| trouble(source, outcome)),
     }
 }
 
-fn trouble(outcome: &Outcome) -> Option<Failure> {
+fn trouble(source: &v1::Source, outcome: &Outcome) -> Option<Failure> {
     let Verdict::CouldNotRun { why } = &outcome.verdict else {
         return None;
     };
@@ -48,7 +45,7 @@ fn trouble(outcome: &Outcome) -> Option<Failure> {
         _ => format!("{}: {}", outcome.title(), text::because(&outcome.verdict)),
     };
     let help = why.help().map_or_else(
-        || format!("`{}` tries it alone", replay_command(outcome)),
+        || format!("`{}` tries it alone", command(source, outcome)),
         str::to_owned,
     );
     Some(Failure {
@@ -58,7 +55,7 @@ fn trouble(outcome: &Outcome) -> Option<Failure> {
     })
 }
 
-fn breach(project: &Project, service: &str, outcome: &Outcome) -> Breach {
+fn breach(source: &v1::Source, outcome: &Outcome) -> Breach {
     let first = outcome.verdict.mismatches().first();
     let received = outcome.interaction.to_string().ends_with(RECEIVED);
     let said = match first {
@@ -72,12 +69,6 @@ fn breach(project: &Project, service: &str, outcome: &Outcome) -> Breach {
         Some(first) => format!("{} expects {}", outcome.consumer, expectation(first)),
         None => outcome.title(),
     };
-    let named = |name: &str| project.services.contains_key(name);
-    // The service is what was saved; a message that it does not take stands in the pact of whoever publishes it.
-    let help = match named(service) {
-        true => format!("`{}` shows it whole", replay_command(outcome)),
-        false => String::new(),
-    };
     Breach {
         consumer: outcome.consumer.clone(),
         interaction: outcome.title(),
@@ -85,8 +76,24 @@ fn breach(project: &Project, service: &str, outcome: &Outcome) -> Breach {
         expected: first.map(|first| first.expected.clone()).unwrap_or_default(),
         actual: first.map(|first| first.actual.clone()).unwrap_or_default(),
         said: one_line(&said),
-        command: help,
+        command: format!("`{}` shows it whole", command(source, outcome)),
     }
+}
+
+/// What shows one promise alone, typed where `up` was.
+fn command(source: &v1::Source, outcome: &Outcome) -> String {
+    let mut words = vec!["devctl".to_owned()];
+    let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
+    source.files.iter().for_each(|file| option("-f", file));
+    if !source.project_directory.is_empty() {
+        option("--project-directory", &source.project_directory);
+    }
+    source.profiles.iter().for_each(|profile| option("--profile", profile));
+    source.env_files.iter().for_each(|file| option("--env-file", file));
+    words.push("verify".to_owned());
+    let id = outcome.interaction.to_string();
+    words.extend(["--provider", &outcome.provider, "--interaction", &id].map(str::to_owned));
+    shell_words::join(words)
 }
 
 /// `$.amount to be an integer, got "12"`.
