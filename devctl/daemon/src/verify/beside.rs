@@ -253,6 +253,7 @@ impl All {
                 fail_fast: false,
                 reference: false,
                 dry_run: false,
+                serve: false,
                 urls: Vec::new(),
                 answer_within: ANSWER_WITHIN,
                 stop: stop.clone(),

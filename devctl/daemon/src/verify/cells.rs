@@ -212,10 +212,25 @@ fn shared(session: &Session, service: &str) -> Option<Ingredients> {
     })
 }
 
-/// A digest of what was built of a service: none where nothing is, or nobody knows.
-pub(super) fn artefact(session: &Session, service: &str) -> Option<String> {
-    let made = spec(session, service)?.build?.artefact?;
-    crate::build::digest(&made).map(|digest| digest.0)
+/// Everything that makes a server, or a job that prepares one, what it is: as written, with the content that it is given.
+pub(super) fn server(session: &Session, name: &str) -> String {
+    let project = &session.project;
+    let Some(server) = project.services.get(name) else {
+        return String::new();
+    };
+    let mut hasher = Sha256::new();
+    hasher.update(server.to_json().to_string());
+    hasher.update(format!("{:?}", session.source.runtimes.get(name)));
+    hasher.update(specify::mounted(project, server));
+    let binds = specify::binds(project, server).into_iter();
+    for (_, folder) in binds.filter(|(_, path)| path.is_dir()) {
+        add_tree(&mut hasher, &folder);
+    }
+    if let Some(made) = spec(session, name).and_then(|spec| spec.build?.artefact) {
+        // What is not there yet is made by the time it is looked at again.
+        let _not_there = add(&mut hasher, &made);
+    }
+    hex(hasher)
 }
 
 fn add(hasher: &mut Sha256, path: &Path) -> Option<()> {

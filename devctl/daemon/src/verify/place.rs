@@ -59,7 +59,7 @@ impl Place {
             };
             for graph in std::fs::read_dir(entry.path()).into_iter().flatten().flatten() {
                 let own = place.dirs(dirs, &graph.file_name().to_string_lossy());
-                let _records = crate::records_without_leftovers(&own.state).await;
+                let _records = crate::records_without_leftovers(&own).await;
                 if let Err(error) = crate::remove::all_data(&own).await {
                     tracing::warn!(%error, "data of an earlier verification could not be removed");
                 }

@@ -7,16 +7,15 @@ use std::collections::BTreeMap;
 
 use devctl_drivers::postgres::Pristine;
 use devctl_wire::v1;
-use sha2::{Digest, Sha256};
 
 use super::broker::Ways;
+use super::cells;
 use super::doers::{database_name, database_url};
 use super::graph::Graph;
 use super::ready::failed;
 use super::reduce::{self, Needs, Role};
 use super::session::Session;
 use super::slot::READY_LIMIT;
-use crate::specify;
 
 /// A provider's place.
 pub(super) struct Stand {
@@ -186,24 +185,9 @@ async fn ways(session: &Session, needs: &Needs, service: &str) -> Result<Option<
 
 /// Everything that stands beside a provider: another one of it needs another stand.
 fn beside(session: &Session, needs: &Needs) -> String {
-    let mut hasher = Sha256::new();
-    let mut add = |text: String| {
-        hasher.update(text.as_bytes());
-        hasher.update([0]);
-    };
-    add(format!("{needs:?}"));
-    for name in needs.beside.iter().chain(&needs.brokers) {
-        let Some(service) = session.project.services.get(name) else {
-            continue;
-        };
-        add(service.to_json().to_string());
-        add(specify::mounted(&session.project, service));
-        add(format!("{:?}", session.source.runtimes.get(name)));
-        if let Some(made) = super::cells::artefact(session, name) {
-            add(made);
-        }
-    }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let servers = needs.beside.iter().chain(&needs.brokers);
+    let servers: Vec<String> = servers.map(|name| cells::server(session, name)).collect();
+    format!("{needs:?} {servers:?}")
 }
 
 fn failure(what: String) -> v1::Failure {

@@ -276,7 +276,7 @@ impl Watching {
     /// Takes over what is to be watched.
     fn begin(&mut self, watched: Watched, system: &mut System) {
         self.watched = watched;
-        self.contracts = self.watched.contracts.iter().map(|path| whole(path)).collect();
+        self.contracts = self.watched.contracts.iter().map(SourceTree::all).collect();
         let wanted: HashSet<SourceTree> = self.sources().cloned().collect();
         self.trees.retain(|tree, _| wanted.contains(tree));
         for tree in wanted {
@@ -495,15 +495,6 @@ impl Watching {
             text: format!("{why}: sources are looked at twice a second"),
             help,
         }));
-    }
-}
-
-/// Everything below a path.
-fn whole(path: &Path) -> SourceTree {
-    SourceTree {
-        path: path.to_owned(),
-        include: Vec::new(),
-        ignore: Vec::new(),
     }
 }
 

@@ -508,6 +508,7 @@ impl Walk {
                         0 => Err(Failure::new("no")),
                         artefact => Ok(Built {
                             artefact: Some(ContentHash(format!("x{artefact}"))),
+                            ran: None,
                         }),
                     },
                 },
