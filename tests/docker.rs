@@ -284,3 +284,59 @@ fn what_is_missing_is_named_with_the_next_step() {
         "{text}"
     );
 }
+
+#[test]
+fn verifications_share_no_container_and_one_that_was_killed_is_cleared_away_by_the_next_command() {
+    let compose = format!(
+        "x-devctl: {{contracts: {{pacts: [pacts]}}}}\nservices:\n  page: {{image: {IMAGE}, command: {}, expose: ['80']}}\n",
+        web("hello")
+    );
+    let Some(project) = project(&compose) else { return };
+    let promise = r#"{"description": "the page", "request": {"method": "GET", "path": "/index.html"}, "response": {"status": 200}}"#;
+    project.project.write(
+        "pacts/web-page.json",
+        &format!(
+            r#"{{"consumer": {{"name": "web"}}, "provider": {{"name": "page"}}, "interactions": [{promise}],
+                "metadata": {{"pactSpecification": {{"version": "3.0.0"}}}}}}"#
+        ),
+    );
+    let left = || {
+        let of_verifications = format!("name={}-verify-", project.name);
+        let containers = docker(&["ps", "-aq", "--filter", &of_verifications]).unwrap_or_default();
+        let networks = docker(&["network", "ls", "-q", "--filter", &of_verifications]).unwrap_or_default();
+        containers.lines().count() + networks.lines().count()
+    };
+    for next in [&["verify", "--no-cache"][..], &["down"]] {
+        let args = [
+            "--runtime",
+            "auto",
+            "--format",
+            "json",
+            "verify",
+            "--provider",
+            "page",
+            "--serve",
+        ];
+        let mut child = project
+            .project
+            .command(&args)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("devctl can be run");
+        let mut line = String::new();
+        let mut out = std::io::BufReader::new(child.stdout.take().expect("its stdout"));
+        std::io::BufRead::read_line(&mut out, &mut line).expect("a line");
+        assert!(line.contains("states"), "{line}");
+        // Another one beside it neither takes its container over nor takes it away.
+        project.ok(&["verify", "--no-cache"]);
+        assert_eq!(left(), 2, "a container and its network");
+        for (pid, _) in project.project.processes() {
+            let _gone = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        child.wait().expect("an end");
+        project.project.wait_until_gone(Duration::from_secs(5));
+        assert_eq!(left(), 2, "nobody was left to remove them");
+        project.ok(next);
+        assert_eq!(left(), 0, "after {next:?}");
+    }
+}

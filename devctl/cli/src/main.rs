@@ -17,6 +17,7 @@ mod standing;
 mod suggest;
 mod terminal;
 mod time;
+mod verifications;
 
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;

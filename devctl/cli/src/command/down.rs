@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::project::Project;
 use crate::render::{Render, Show, now_ms};
 use crate::session::{self, OnSignal, Session};
+use crate::verifications;
 
 /// Stop and remove services
 #[derive(Args, Debug)]
@@ -63,6 +64,9 @@ impl Down {
 
     /// Containers that the daemon did not hold: of orphans, where they are to go as well, or of an earlier runtime of a service.
     async fn leftovers(&self, context: &Context, project: &Project) {
+        for problem in verifications::remove_left_behind(context, project).await {
+            eprintln!("failed to {problem}");
+        }
         if let Some(containers) = Containers::look(context, project).await
             && !containers.all.is_empty()
         {
@@ -80,6 +84,11 @@ impl Down {
         let project = context.project()?;
         project.check_services(&self.services.services)?;
         context.block_on(async {
+            if self.services.services.is_empty() {
+                for problem in verifications::remove_left_behind(context, &project).await {
+                    eprintln!("failed to {problem}");
+                }
+            }
             let mut render = context.renderer(Show::default());
             // Data may be left of a project that is not up; then a daemon is started to remove it, and ends with that.
             let left_over = self.volumes && project.dirs.data.exists();

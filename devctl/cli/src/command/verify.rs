@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::{Project, ProjectError};
 use crate::render::verdicts::{self, Progress};
+use crate::verifications;
 
 /// Without `--answer-within`; what clap says must be the same.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -184,6 +185,11 @@ impl Verify {
                 help: None,
             })?;
         let ended = runtime.block_on(async move {
+            if !self.dry_run {
+                for problem in verifications::remove_left_behind(context, project).await {
+                    eprintln!("warning: an earlier verification left something behind: failed to {problem}");
+                }
+            }
             tokio::spawn(until_told(stop));
             verify::verify(args, Arc::new(hear)).await
         });

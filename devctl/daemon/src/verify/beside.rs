@@ -258,7 +258,10 @@ impl All {
                 answer_within: ANSWER_WITHIN,
                 stop: stop.clone(),
             },
-            project: subject.project.clone(),
+            project: Arc::new(Project {
+                name: ground.place.project_name(&subject.project.name),
+                ..(*subject.project).clone()
+            }),
             source: own.0.clone(),
             machine: own.1.clone(),
             index,

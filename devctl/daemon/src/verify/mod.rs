@@ -160,6 +160,11 @@ impl Verified {
     }
 }
 
+/// Whether some verification of the project goes on, in whatever process.
+pub fn is_going_on(dirs: &Dirs) -> bool {
+    place::Place::any_is_held(dirs)
+}
+
 /// Why nothing was verified at all.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {

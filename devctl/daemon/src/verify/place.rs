@@ -1,6 +1,7 @@
 //! A place of its own for each verification of a project: two at once share nothing.
 
 use std::fs::File;
+use std::path::PathBuf;
 
 use devctl_drivers::dirs::Dirs;
 
@@ -74,6 +75,29 @@ impl Place {
         let _was_gone = std::fs::remove_dir_all(dirs.state.join(&self.name));
     }
 
+    /// The project's name in this place: what runs in an engine has names of its own there, as have directories here.
+    pub(super) fn project_name(&self, name: &str) -> String {
+        match self.name.as_str() {
+            "verify/1" => name.to_owned(),
+            other => format!("{name}-verify-{}", other.replace('/', "-")),
+        }
+    }
+
+    /// Whether a place of any kind is held.
+    pub(super) fn any_is_held(dirs: &Dirs) -> bool {
+        let below = |dir: PathBuf| {
+            std::fs::read_dir(dir)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path())
+        };
+        below(dirs.state.clone()).flat_map(below).any(|place| {
+            let lock = File::open(place.join("lock"));
+            lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+        })
+    }
+
     /// The directories of one of its graphs.
     pub(super) fn dirs(&self, project: &Dirs, graph: &str) -> Dirs {
         project.apart(&format!("{}/{graph}", self.name))
@@ -99,8 +123,15 @@ mod tests {
             Place::take(&dirs, "verify").unwrap(),
         );
         let (of_one, of_two) = (one.dirs(&dirs, "api"), two.dirs(&dirs, "api"));
+        assert!(Place::any_is_held(&dirs));
+        assert_eq!(
+            [&one, &two].map(|place| place.project_name("shop")),
+            ["shop", "shop-verify-verify-2"]
+        );
         assert!(of_one.state != of_two.state && of_one.data != of_two.data && of_one.runtime != of_two.runtime);
         drop(one);
         assert_eq!(Place::take(&dirs, "verify").unwrap().dirs(&dirs, "api"), of_one);
+        drop(two);
+        assert!(!Place::any_is_held(&dirs));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use devctl_compose::model::Project;
 use devctl_drivers::dirs::Dirs;
@@ -25,6 +26,9 @@ use super::work::{self, Work};
 use super::{Teller, Told, Verified, VerifyArgs, VerifyError, changed, reduce, slot, summary};
 use crate::prepare;
 use crate::specify::{self, Asked, Choice, Machine};
+
+/// A build that has nothing to do is done by then.
+const REAL_BUILD: Duration = Duration::from_secs(2);
 
 /// What all providers of a verification share.
 pub(super) struct Session {
@@ -65,7 +69,7 @@ pub async fn verify(args: VerifyArgs, tell: Teller) -> Result<Verified, VerifyEr
                 .map(|diagnostic| diagnostic.text)
                 .collect(),
         })?;
-    let project = loaded.project;
+    let mut project = loaded.project;
     let mut found = work::find(&args, &project).await?;
     if let Some(revision) = &args.changed_since {
         changed::retain(&project, revision, &mut found).await?;
@@ -87,10 +91,12 @@ pub async fn verify(args: VerifyArgs, tell: Teller) -> Result<Verified, VerifyEr
         help: error.help().unwrap_or_default(),
     })?;
     let (source, machine) = with_own_servers(&args.source, &project).await;
+    let place = Place::take(&args.dirs, "verify")?;
+    project.name = place.project_name(&project.name);
     let session = Session {
         source,
         machine,
-        ground: Arc::new(Ground::new(Place::take(&args.dirs, "verify")?)),
+        ground: Arc::new(Ground::new(place)),
         stop: args.stop.child_token(),
         args,
         project: Arc::new(project),
@@ -135,7 +141,7 @@ impl Session {
                 if self.stop.is_cancelled() {
                     return Vec::new();
                 }
-                let built = cells::build(self, work, service).await;
+                let built = Box::pin(self.build(work, service)).await;
                 if let Err(outcomes) = built {
                     return outcomes;
                 }
@@ -171,6 +177,25 @@ impl Session {
         }
         work::in_order(&mut outcomes, original);
         outcomes
+    }
+
+    /// Builds the service. A broker that it needs boots meanwhile, where the build turns out to be one that takes its time: then
+    /// there is hardly a verdict that is known.
+    async fn build(&self, work: &Work, service: &str) -> Result<(), Vec<Outcome>> {
+        let mut build = std::pin::pin!(cells::build(self, work, service));
+        tokio::select! {
+            built = &mut build => return built,
+            () = tokio::time::sleep(REAL_BUILD) => {}
+        }
+        let needs = reduce::needs(&self.project, service, &|name| self.has_contracts(name));
+        let boot = async {
+            if !needs.brokers.is_empty() {
+                // Whoever needs them is told why there are none.
+                let _booted = self.brokers().await;
+            }
+        };
+        let (built, ()) = tokio::join!(build, boot);
+        built
     }
 
     /// Whether some pact names the service as a provider.

@@ -6,6 +6,7 @@
 
 pub mod file;
 mod fill;
+mod frozen;
 pub mod http;
 pub mod postgres;
 pub mod serve;

@@ -1,4 +1,5 @@
-//! SQL steps in PostgreSQL. Values are bound as text of the type that the statement wants; the reset is one TRUNCATE.
+//! SQL steps in PostgreSQL. Values are bound as text of the type that the statement wants; the reset is one TRUNCATE, and
+//! what the migrations had put in is put back ([`super::frozen`]).
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -9,14 +10,8 @@ use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 use tokio_postgres::{Client, NoTls};
 
 use super::fill::string;
+use super::frozen::Frozen;
 use super::steps::{SqlSteps, StepError};
-
-/// Every table that holds data: not the system's, not an extension's, of a partitioned one only the whole.
-const TABLES: &str = "SELECT format('%I.%I', n.nspname, c.relname), n.nspname || '.' || c.relname, c.relname::text \
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\\_%' \
-    AND n.nspname <> 'information_schema' \
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') ORDER BY 1";
 
 /// A reset that meets the provider's own transaction is tried again this often.
 const ATTEMPTS: usize = 5;
@@ -25,12 +20,8 @@ const ATTEMPTS: usize = 5;
 pub struct Postgres {
     client: Client,
     connection: JoinHandle<()>,
-    tables: tokio::sync::OnceCell<Vec<Table>>,
-}
-
-struct Table {
-    quoted: String,
-    names: [String; 2],
+    /// As it was at the first reset: its migrations were done.
+    frozen: tokio::sync::OnceCell<Frozen>,
 }
 
 impl Drop for Postgres {
@@ -40,7 +31,7 @@ impl Drop for Postgres {
 }
 
 impl Postgres {
-    /// Connects; `config` is a URL or `host=... user=...`. Tables are looked up once: the schema is taken to be done.
+    /// Connects; `config` is a URL or `host=... user=...`. The first reset sees what all others bring back: the schema is taken to be done by then.
     ///
     /// # Errors
     ///
@@ -58,42 +49,19 @@ impl Postgres {
         Ok(Self {
             client,
             connection,
-            tables: tokio::sync::OnceCell::new(),
+            frozen: tokio::sync::OnceCell::new(),
         })
-    }
-
-    async fn tables(&self) -> Result<&[Table], StepError> {
-        let found = self.tables.get_or_try_init(async || {
-            let rows = self.client.query(TABLES, &[]).await?;
-            let table = |row: &tokio_postgres::Row| Table {
-                quoted: row.get(0),
-                names: [row.get(1), row.get(2)],
-            };
-            Ok(rows.iter().map(table).collect())
-        });
-        found
-            .await
-            .map(Vec::as_slice)
-            .map_err(|cause| failed("the list of tables", cause))
     }
 }
 
 #[async_trait]
 impl SqlSteps for Postgres {
     async fn reset(&self, keep: &[String]) -> Result<(), StepError> {
-        let kept = |table: &&Table| !table.names.iter().any(|name| keep.contains(name));
-        let tables: Vec<&str> = self
-            .tables()
-            .await?
-            .iter()
-            .filter(kept)
-            .map(|table| table.quoted.as_str())
-            .collect();
-        if tables.is_empty() {
+        let frozen = self.frozen.get_or_try_init(|| Frozen::take(&self.client)).await;
+        let frozen = frozen.map_err(|cause| failed("what the migrations have left", cause))?;
+        let Some(sql) = frozen.reset(keep) else {
             return Ok(());
-        }
-        // No CASCADE: it would empty a kept table that refers to one of these.
-        let sql = format!("TRUNCATE {} RESTART IDENTITY", tables.join(", "));
+        };
         for attempt in 1.. {
             match self.client.batch_execute(&sql).await {
                 Ok(()) => break,

@@ -11,7 +11,7 @@ use devctl_pact::ProviderState;
 use devctl_pact::states::file::{Check, Trigger};
 use devctl_pact::states::http::HttpCaller;
 use devctl_pact::states::postgres::Postgres;
-use devctl_pact::states::steps::{Doers, StepError, StubSteps};
+use devctl_pact::states::steps::{Doers, SqlSteps as _, StepError, StubSteps};
 use devctl_pact::states::{Executor, parse};
 use devctl_pact::verify::ProviderStates as _;
 use serde_json::{Value, json};
@@ -274,4 +274,55 @@ async fn every_state_of_the_sample_is_set_on_its_own_schema_and_reset_in_millise
             assert_eq!(left, 0);
         }
     }
+}
+
+#[tokio::test]
+async fn a_reset_brings_back_what_the_migrations_have_put_in() {
+    let Some(server) = Server::start().await else { return };
+    let schema = [
+        "CREATE TABLE kinds (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, loud text GENERATED ALWAYS AS (upper(name)) STORED)",
+        "CREATE TABLE things (id serial PRIMARY KEY, kind int REFERENCES kinds)",
+        "CREATE TABLE audit (at timestamptz DEFAULT now())",
+        "CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO audit DEFAULT VALUES; RETURN NEW; END'",
+        "CREATE TRIGGER noted AFTER INSERT ON kinds FOR EACH ROW EXECUTE FUNCTION noted()",
+        "INSERT INTO kinds (name) VALUES ('one'), ('two')",
+        "TRUNCATE audit",
+    ];
+    let schema: Vec<String> = schema.map(str::to_owned).into();
+    let client = server.database("frozen", &schema).await;
+    let database = Postgres::connect(&server.config("frozen")).await.unwrap();
+    database.reset(&[]).await.unwrap();
+    let seen = async || {
+        let sql = "SELECT (SELECT string_agg(id || loud, ' ' ORDER BY id) FROM kinds), \
+            (SELECT count(*) FROM things), (SELECT count(*) FROM audit)";
+        let row = client.query_one(sql, &[]).await.unwrap();
+        (
+            row.get::<_, Option<String>>(0),
+            row.get::<_, i64>(1),
+            row.get::<_, i64>(2),
+        )
+    };
+    let fresh = (Some("1ONE 2TWO".to_owned()), 0, 0);
+    assert_eq!(seen().await, fresh);
+
+    let change = "DELETE FROM kinds WHERE id = 1; INSERT INTO kinds (name) VALUES ('three'); INSERT INTO things (kind) VALUES (3)";
+    let began = Instant::now();
+    for _ in 0..10 {
+        client.batch_execute(change).await.unwrap();
+        assert_ne!(seen().await, fresh);
+        database.reset(&[]).await.unwrap();
+        assert_eq!(seen().await, fresh);
+    }
+    let took = began.elapsed() / 10;
+    assert!(took < Duration::from_millis(250), "{took:?}");
+    // New rows go on from where the migrations stood.
+    client.batch_execute(change).await.unwrap();
+    let newest: i32 = client.query_one("SELECT max(id) FROM kinds", &[]).await.unwrap().get(0);
+    assert_eq!(newest, 3);
+    // What is to be left is left.
+    database
+        .reset(&["kinds".to_owned(), "things".to_owned()])
+        .await
+        .unwrap();
+    assert_eq!(seen().await, (Some("2TWO 3THREE".to_owned()), 1, 0));
 }
