@@ -82,6 +82,7 @@ bench-verify: ## contracts beside Pact's own tools (PACT= names the `pact` comma
 	cargo build --release --locked -p devctl
 	DEVCTL="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/devctl" PACT="$(or $(PACT),$(shell command -v pact))" \
 	cargo run --release --locked -p devctl-pact --example verify-bench -- 300 1000 10000
+	DEVCTL="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/devctl" devctl/daemon/benches/on_save.py
 
 conformance: ## holds the Compose loader against Docker Compose (FOLDERS="..." for files of yours)
 	cargo build --release --locked -p devctl
