@@ -78,11 +78,11 @@ fuzz-compose: ## looks for Compose files that the loader cannot bear (FUZZ_SECON
 	CARGO_TARGET_DIR=target RUSTFLAGS="$(COVERAGE)" cargo build --quiet --release --target "$$host" && mkdir -p corpus artifacts && \
 	"target/$$host/release/load" -max_total_time=$(FUZZ_SECONDS) -timeout=20 -artifact_prefix=artifacts/ corpus ../../../fixtures/projects
 
-bench-verify: ## contracts beside Pact's own tools (PACT= names the `pact` command, of PyPI's pact-python-cli)
-	cargo build --release --locked -p devctl
-	DEVCTL="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/devctl" PACT="$(or $(PACT),$(shell command -v pact))" \
-	cargo run --release --locked -p devctl-pact --example verify-bench -- 300 1000 10000
-	DEVCTL="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/devctl" devctl/daemon/benches/on_save.py
+RELEASE := $${CARGO_TARGET_DIR:-$(CURDIR)/target}/release
+bench-verify: ## contracts beside Pact's own tools (PACT= names the `pact` command, of PyPI's pact-python-cli), and save -> verdict
+	cargo build --release --locked -p devctl -p devctl-pact --bin devctl --example verify-bench
+	DEVCTL="$(RELEASE)/devctl" PACT="$(or $(PACT),$(shell command -v pact))" $(RELEASE)/examples/verify-bench 300 1000 10000
+	DEVCTL="$(RELEASE)/devctl" devctl/daemon/benches/on_save.py
 
 conformance: ## holds the Compose loader against Docker Compose (FOLDERS="..." for files of yours)
 	cargo build --release --locked -p devctl

@@ -43,3 +43,20 @@ fn the_samples_providers_keep_their_promises_and_the_reference_says_the_same() {
     assert!(own.len() >= 80, "{own:#?}");
     assert_eq!(own, theirs);
 }
+
+#[test]
+fn an_event_that_goes_elsewhere_and_a_crash_at_start_are_found_and_named() {
+    // The other eight are `make mutations`: they compile for minutes.
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/mutations.py");
+    let said = std::process::Command::new("python3")
+        .arg(&script)
+        .args(["routing", "crash"])
+        .env("DEVCTL", env!("CARGO_BIN_EXE_devctl"))
+        .output()
+        .expect("the script can be run");
+    let told = String::from_utf8_lossy(&said.stdout);
+    assert!(
+        said.status.success() && told.contains("2 of 2 found and named"),
+        "{told}"
+    );
+}
