@@ -95,6 +95,16 @@ pub struct LogStore {
     root: PathBuf,
     retention: Retention,
     changed: Arc<watch::Sender<Change>>,
+    losing: Arc<watch::Sender<Option<Losing>>>,
+}
+
+/// Lines are being lost: a log cannot be written to. Over as soon as something is stored again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Losing {
+    /// The node whose line was the first.
+    pub node: String,
+    /// Why, such as `no space left on device`.
+    pub reason: String,
 }
 
 /// What followers are told: how many files were begun, and how many writes there were.
@@ -111,13 +121,20 @@ impl LogStore {
             root: root.to_owned(),
             retention,
             changed: Arc::new(watch::Sender::new(Change::default())),
+            losing: Arc::new(watch::Sender::new(None)),
         }
     }
 
     /// A log for one run, to be written. Its file is made with the first line.
     pub fn run(&self, node: &str, run: u64, redaction: Redaction) -> RunLog {
         let dir = segments::dir_of(&self.root, node);
-        RunLog::new(node, run, dir, self.retention, redaction, self.changed.clone())
+        let tell = (self.changed.clone(), self.losing.clone());
+        RunLog::new(node, run, dir, self.retention, redaction, tell)
+    }
+
+    /// Whether lines are being lost.
+    pub fn losing(&self) -> watch::Receiver<Option<Losing>> {
+        self.losing.subscribe()
     }
 
     /// The nodes that have a log.

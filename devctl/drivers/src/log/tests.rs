@@ -282,8 +282,16 @@ async fn what_a_killed_daemon_left_unfinished_spoils_nothing() {
 async fn what_cannot_be_stored_is_counted_and_holds_up_nothing() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a"), "a file where the directory should be").unwrap();
-    let log = store(&dir).run("a", 1, Redaction::default());
-    assert_eq!(log.lost(), None);
+    let store = store(&dir);
+    let mut losing = store.losing();
+    let log = store.run("a", 1, Redaction::default());
+    assert_eq!((log.lost(), losing.borrow_and_update().clone()), (None, None));
     log.line(Stream::Stdout, b"one\ntwo");
     assert_eq!(log.lost().unwrap().records, 2);
+    assert!(losing.has_changed().unwrap());
+    assert_eq!(losing.borrow_and_update().as_ref().unwrap().node, "a");
+    log.line(Stream::Stdout, b"three");
+    assert!(!losing.has_changed().unwrap(), "told once");
+    store.run("b", 1, Redaction::default()).line(Stream::Stdout, b"one");
+    assert_eq!(*losing.borrow_and_update(), None, "something is stored again");
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::format::{self, LONGEST};
 use super::segments::{self, Segment};
-use super::{Change, Redaction, Retention, Stream};
+use super::{Change, Losing, Redaction, Retention, Stream};
 
 /// Where one run writes. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,6 +35,7 @@ struct Writer {
     retention: Retention,
     redaction: Redaction,
     changed: Arc<watch::Sender<Change>>,
+    losing: Arc<watch::Sender<Option<Losing>>>,
     state: Mutex<State>,
 }
 
@@ -55,7 +56,7 @@ impl RunLog {
         dir: PathBuf,
         retention: Retention,
         redaction: Redaction,
-        changed: Arc<watch::Sender<Change>>,
+        (changed, losing): (Arc<watch::Sender<Change>>, Arc<watch::Sender<Option<Losing>>>),
     ) -> Self {
         let state = Mutex::default();
         let node = node.to_owned();
@@ -67,6 +68,7 @@ impl RunLog {
                 retention,
                 redaction,
                 changed,
+                losing,
                 state,
             })),
         }
@@ -193,7 +195,12 @@ impl Writer {
             }
         }
         match self.write(&mut state, &buffer) {
-            Ok(new) => files += u64::from(new),
+            Ok(new) => {
+                files += u64::from(new);
+                if self.losing.borrow().is_some() {
+                    self.losing.send_replace(None);
+                }
+            }
             Err(error) => {
                 state.torn = true;
                 let before = state.lost.take().map_or(0, |lost| lost.records);
@@ -201,6 +208,14 @@ impl Writer {
                     true => "no space left on device".into(),
                     false => error.to_string(),
                 };
+                self.losing.send_if_modified(|losing| {
+                    let first = losing.is_none();
+                    losing.get_or_insert_with(|| Losing {
+                        node: self.node.clone(),
+                        reason: reason.clone(),
+                    });
+                    first
+                });
                 state.lost = Some(Lost {
                     records: before + records,
                     reason,
