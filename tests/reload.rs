@@ -179,10 +179,64 @@ fn a_changed_compose_file_is_planned_anew_and_a_broken_one_changes_nothing() {
         notices(&project).contains("the graph stays as it is").then_some(())
     });
     serves(&at, "one");
+    project.write("compose.yaml", &compose);
+    wait_for("word of the repaired file", LONG, || {
+        notices(&project).contains("everything stays as it is").then_some(())
+    });
     project.write("compose.yaml", &compose.replace("{NAME: api}", "{NAME: renamed}"));
     wait_for("the new name", LONG, || {
         get(&at, "/")
             .filter(|(_, body)| body.starts_with("renamed "))
             .map(|_| ())
     });
+    let told = notices(&project);
+    assert!(told.contains("the files were changed: recreate api"), "{told}");
+}
+
+/// `up` where the kernel gives no more than this of what a watcher needs (user_namespaces(7)).
+fn up_with(project: &Project, limit: &str) -> bool {
+    let up = project.command(&["up", "-d", "--wait"]);
+    let script = format!("echo {} && exec \"$0\" \"$@\"", limit);
+    let mut shell = std::process::Command::new("unshare");
+    shell.args(["--user", "--map-root-user", "sh", "-c", &script]);
+    shell
+        .arg(up.get_program())
+        .args(up.get_args())
+        .current_dir(project.dir());
+    shell.envs(up.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = shell.output().expect("unshare");
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("unshare:") || said.contains("cannot create") {
+        assert!(std::env::var_os("CI").is_none(), "user namespaces are needed: {said}");
+        eprintln!("skipped: there are no user namespaces here: {said}");
+        return false;
+    }
+    assert!(output.status.success(), "{said}");
+    true
+}
+
+#[test]
+fn where_the_kernel_tells_of_no_changes_sources_are_looked_at_and_the_limit_is_named() {
+    for (limit, named) in [
+        (
+            "0 > /proc/sys/user/max_inotify_instances",
+            "fs.inotify.max_user_instances",
+        ),
+        ("1 > /proc/sys/user/max_inotify_watches", "fs.inotify.max_user_watches"),
+    ] {
+        let port = free_port();
+        let at = format!("127.0.0.1:{port}");
+        let project = project(port, "{action: rebuild, path: ./src}", "");
+        if !up_with(&project, limit) {
+            return;
+        }
+        serves(&at, "one");
+        assert!(notices(&project).contains(named), "{}", notices(&project));
+        for word in ["two", "three"] {
+            save(&project, word);
+            serves(&at, word);
+        }
+        let told = notices(&project);
+        assert_eq!(told.matches("looked at twice a second").count(), 1, "{told}");
+    }
 }

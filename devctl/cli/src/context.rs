@@ -50,7 +50,7 @@ impl Context {
 
     /// The renderer for a conversation.
     pub(crate) fn renderer(&self, show: Show) -> Box<dyn Render> {
-        let quiet = self.global.quiet;
+        let quiet = self.global.quiet || show.quiet;
         render::renderer(self.terminal, Show { quiet, ..show })
     }
 

@@ -105,7 +105,7 @@ class Notices:
     """What the daemon tells while it goes on."""
 
     def __init__(self, command):
-        self.process = subprocess.Popen([*command, "events", "--json"], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*command, "events", "--json", "--since", "1h"], stdout=subprocess.PIPE, text=True)
         self.came, self.all = threading.Condition(), []
         threading.Thread(target=self.read, daemon=True).start()
 
@@ -146,11 +146,12 @@ def token(auth):
 
 
 def edit(name):
-    """Saves another handler; when it was saved."""
+    """Saves another handler; when that began: it may be noticed before this process goes on."""
     text = ORIGINAL.replace(BEFORE, AFTER % name)
+    saved = time.time()
     with open(HANDLER, "w") as file:
         file.write(text)
-    return time.time()
+    return saved
 
 
 def part(values, share):

@@ -105,6 +105,8 @@ pub(crate) struct UpCommand {
     pub(crate) timeout: Option<Duration>,
     pub(crate) dry_run: bool,
     pub(crate) attach: bool,
+    /// Nobody asked: a file was changed.
+    pub(crate) again: bool,
     pub(crate) reply: Reply,
 }
 

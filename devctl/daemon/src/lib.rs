@@ -59,12 +59,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::Api;
+use crate::command::{Command, Remark};
 use crate::engines::Engines;
 use crate::feed::Feed;
 use crate::perform::{Means, Performer};
 use crate::prepare::Preparer;
 use crate::records::Records;
-use crate::run_loop::Loop;
+use crate::run_loop::{Loop, Wake};
 use crate::verify::beside::Beside;
 use crate::watch::Watch;
 use crate::wiring::Wiring;
@@ -134,6 +135,7 @@ impl DaemonError {
 /// # Errors
 /// Where it cannot begin to serve. Whatever goes wrong later is told to clients.
 pub fn run(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError> {
+    open_more_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("devctl")
@@ -146,6 +148,21 @@ pub fn run(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError> {
     ended
 }
 
+/// Two for each connection on an edge: a login shell's 1,024 are soon used up. No more than this, since services inherit it, and some
+/// go through all that there may be when they start.
+const FILES: u64 = 1 << 16;
+
+fn open_more_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| match hard.min(FILES) {
+        more if more > soft => setrlimit(Resource::RLIMIT_NOFILE, more, hard),
+        _ => Ok(()),
+    });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError> {
     let guarded = Guarded::take();
     let dirs = Arc::new(args.dirs);
@@ -156,6 +173,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
     let records = records_without_leftovers(&dirs).await;
     let (wake, inbox) = mpsc::unbounded_channel();
     let logs = LogStore::new(&dirs.logs, Retention::default());
+    tokio::spawn(tell_of_lost_lines(logs.clone(), wake.clone()));
     let leases = Leases::at(&dirs.leases);
     let edges = Arc::new(Edges::new(EdgesConfig::default())?);
     let feed = Feed::new();
@@ -212,6 +230,33 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
     done.cancel();
     let _late = tokio::time::timeout(FAREWELL, server).await;
     Ok(())
+}
+
+/// Says that log lines are being lost, once until some are stored again, and not in a rush: where little is left, a short line
+/// may find its place between two long ones.
+async fn tell_of_lost_lines(logs: LogStore, wake: mpsc::UnboundedSender<Wake>) {
+    const PAUSE: Duration = Duration::from_secs(30);
+    let mut losing = logs.losing();
+    while losing.changed().await.is_ok() {
+        let Some(lost) = losing.borrow_and_update().clone() else {
+            continue;
+        };
+        let remark = Remark {
+            node: None,
+            text: format!(
+                "log lines of {}, and perhaps of others, are lost: {}",
+                lost.node, lost.reason
+            ),
+            help: Some(format!(
+                "make room where `{}` is; what comes then is kept again",
+                logs.root().display()
+            )),
+        };
+        if wake.send(Wake::Command(Command::Remark(remark))).is_err() {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// What is remembered; processes that an earlier one left behind are ended first.

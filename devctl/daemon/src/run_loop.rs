@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use devctl_core::engine::{Down, Effect, Event, NoticeKind, RunPhase, State, Status};
 use devctl_core::plan::{Direction, Plan};
-use devctl_core::{NodeId, Seconds};
+use devctl_core::{NodeId, Seconds, Time};
 use devctl_drivers::guardian::Guarded;
 use devctl_wire::v1;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -58,6 +58,8 @@ pub(crate) struct Loop {
     waiters: Vec<Waiter>,
     attached: u32,
     shown: HashMap<NodeId, Shown>,
+    /// When the files were read last.
+    replanned: Option<Time>,
 }
 
 /// What subscribers were last told of a node.
@@ -95,6 +97,7 @@ impl Loop {
             waiters: Vec::new(),
             attached: 0,
             shown: HashMap::new(),
+            replanned: None,
         }
     }
 
@@ -347,6 +350,10 @@ impl Loop {
             warnings: command.warnings,
             resolved: told.iter().map(resolved).collect(),
         };
+        let differ = plan.changes.iter().filter(|change| change.action != "keep");
+        let differ: Vec<String> = differ
+            .map(|change| format!("{} {}", change.action, change.node))
+            .collect();
         let _gone = command.reply.send(convert::update(v1::update::What::Plan(plan)));
         if command.dry_run {
             let outcome = v1::Outcome {
@@ -389,6 +396,17 @@ impl Loop {
             tracing::warn!(%error, "the project's name could not be kept");
         }
         self.plan = command.up.plan.clone();
+        let now = self.clock.now();
+        let told_before = self
+            .replanned
+            .replace(now)
+            .is_some_and(|at| now - at < Duration::from_secs(1));
+        // An editor that writes in two steps is told once that nothing has come of it.
+        if command.again && !(differ.is_empty() && told_before) {
+            let changes = NoticeKind::Replanned { changes: differ };
+            let notice = self.state.tell(None, changes, self.clock.now());
+            self.feed.notice(convert::notice(&notice, &self.clock));
+        }
         if let Some(beside) = &self.performer.means.beside {
             beside.set(command.subject);
         }

@@ -9,6 +9,14 @@ use super::notice::NoticeKind;
 use super::state::State;
 use crate::{NodeId, Time};
 
+/// At the end of a stamp: these sources have no product. Once they are built they have one.
+pub const NO_PRODUCT: &str = " (no product)";
+
+/// The sources alone.
+fn sources(stamp: &str) -> &str {
+    stamp.strip_suffix(NO_PRODUCT).unwrap_or(stamp)
+}
+
 impl State {
     pub(super) fn build_if_due(&mut self, id: &NodeId, now: Time, out: &mut Vec<Effect>) {
         if !self
@@ -47,7 +55,7 @@ impl State {
             Some((_, _, stamp)) => stamp.as_ref(),
             None => node.build.stamp.as_ref(),
         };
-        if known == Some(&source) {
+        if known.is_some_and(|known| sources(known) == sources(&source)) {
             return;
         }
         node.build.source = Some(source);
@@ -114,7 +122,7 @@ impl State {
                 self.notice(Some(id), NoticeKind::BuildFailed { failure, serving }, now, out);
             }
             Ok(built) => {
-                node.build.stamp = stamp;
+                node.build.stamp = stamp.map(|stamp| sources(&stamp).to_owned());
                 node.build.span = Some((since, now));
                 let changed = built.artefact.is_none() || built.artefact != node.build.artefact;
                 node.build.artefact = built.artefact;

@@ -23,6 +23,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use build::NO_PRODUCT;
 pub use contracts::{Breach, Cause, Contracts, Tested, Verdicts, Verification};
 pub use critical::{CriticalPath, Phase, Step};
 pub use effect::Effect;

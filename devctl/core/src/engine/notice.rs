@@ -180,6 +180,11 @@ pub enum NoticeKind {
         /// Why that will not come.
         why: String,
     },
+    /// The files were changed, and were read again.
+    Replanned {
+        /// What differs, such as `recreate api`; nothing where all stays as it is.
+        changes: Vec<String>,
+    },
     /// Something worth knowing.
     Warning {
         /// What.
@@ -243,6 +248,7 @@ impl NoticeKind {
             Self::Tested { .. } => "tested",
             Self::Removed { .. } => "removed",
             Self::Blocked { .. } => "blocked",
+            Self::Replanned { .. } => "replanned",
             Self::Warning { .. } => "warning",
         }
     }
@@ -346,6 +352,10 @@ impl fmt::Display for NoticeKind {
             Self::Removed { volumes: true } => write!(out, "removed with its data"),
             Self::Removed { volumes: false } => write!(out, "removed"),
             Self::Blocked { on, why } => write!(out, "cannot start: it needs {on}, which {why}"),
+            Self::Replanned { changes } if changes.is_empty() => {
+                write!(out, "the files were changed, and everything stays as it is")
+            }
+            Self::Replanned { changes } => write!(out, "the files were changed: {}", changes.join(", ")),
             Self::Warning { text, .. } => write!(out, "{text}"),
         }
     }

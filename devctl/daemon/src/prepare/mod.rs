@@ -200,6 +200,7 @@ impl Preparer {
             timeout: (request.wait_timeout_s > 0).then(|| Duration::from_secs(request.wait_timeout_s.into())),
             dry_run: request.dry_run,
             attach: request.attach,
+            again: false,
             request,
             reply,
         })

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use devctl_core::engine::NO_PRODUCT;
 use ignore::WalkBuilder;
 use sha2::{Digest, Sha256};
 
@@ -181,10 +182,6 @@ pub(crate) fn stamp_of<'a>(build: &BuildSpec, listings: impl Iterator<Item = &'a
     let mut hasher = Sha256::new();
     hasher.update(build.command.join("\0"));
     hasher.update(build.dir.as_os_str().as_encoded_bytes());
-    if let Some(artefact) = &build.artefact {
-        // A product that was deleted or made by somebody else does not belong to these sources.
-        hasher.update(if artefact.exists() { "there" } else { "missing" });
-    }
     for (path, seen) in listings.flat_map(|listing| &listing.files) {
         if build.artefact.as_ref() == Some(path) {
             continue;
@@ -195,7 +192,11 @@ pub(crate) fn stamp_of<'a>(build: &BuildSpec, listings: impl Iterator<Item = &'a
         hasher.update(seen.written.to_le_bytes());
     }
     let digest = hasher.finalize();
-    Some(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    let mut stamp: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    if build.artefact.as_ref().is_some_and(|artefact| !artefact.exists()) {
+        stamp.push_str(NO_PRODUCT);
+    }
+    Some(stamp)
 }
 
 /// Every file of a tree, in the order of their paths.

@@ -21,7 +21,7 @@ use devctl_drivers::docker::build::Build;
 use devctl_wire::v1;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::command::{Command, Remark, Wait};
+use crate::command::{Command, Remark, UpCommand, Wait};
 use crate::prepare::Preparer;
 use crate::run_loop::Wake;
 use crate::sources::{self, Listing};
@@ -197,7 +197,7 @@ async fn replan(request: v1::UpRequest, preparer: &Arc<Mutex<Preparer>>) -> Comm
         ..request
     };
     match preparer.lock().await.up(request, Wait::Started, reply).await {
-        Ok(command) => Command::Up(Box::new(command)),
+        Ok(command) => Command::Up(Box::new(UpCommand { again: true, ..command })),
         Err(outcome) => {
             let lines: Vec<String> = outcome
                 .diagnostics

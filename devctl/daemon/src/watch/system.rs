@@ -20,6 +20,8 @@ pub(super) enum Heard {
 /// Watches directories one by one.
 pub(super) struct System {
     watcher: Option<RecommendedWatcher>,
+    /// Whoever listens goes on listening, also where there is nobody to speak.
+    _heard: mpsc::UnboundedSender<Heard>,
     /// What is armed: a directory that was deleted and made again is another one, and its watch is gone.
     armed: HashMap<PathBuf, Identity>,
     /// Why some of it is looked at again and again instead; told once.
@@ -39,13 +41,14 @@ pub(super) struct Unheard {
 impl System {
     /// Starts hearing. Where the system refuses, everything is to be looked at again and again.
     pub(super) fn start(heard: mpsc::UnboundedSender<Heard>) -> (Self, Option<Unheard>) {
-        let (watcher, unheard) = match RecommendedWatcher::new(hear(heard), Config::default()) {
+        let (watcher, unheard) = match RecommendedWatcher::new(hear(heard.clone()), Config::default()) {
             Ok(watcher) => (Some(watcher), None),
             Err(error) => (None, Some(refused(&error))),
         };
         let system = Self {
             polled: unheard.is_some(),
             watcher,
+            _heard: heard,
             armed: HashMap::new(),
         };
         (system, unheard)

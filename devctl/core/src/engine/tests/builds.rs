@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::Verdict;
+use crate::engine::{NO_PRODUCT, Verdict};
 use crate::plan::Condition::Healthy;
 
 fn changed(nodes: &[NodePlan], source: &str) -> Event {
@@ -221,4 +221,19 @@ fn a_build_whose_product_cannot_be_seen_is_not_repeated_for_the_same_sources() {
     story.told();
     story.up(&nodes);
     insta::assert_snapshot!(story.told(), @" 0.00 up");
+}
+
+#[test]
+fn sources_whose_product_is_made_by_now_are_not_built_again() {
+    let mut story = Story::new();
+    let nodes = [node("api").built()];
+    story.step("up without a product", changed(&nodes, &format!("s1{NO_PRODUCT}")));
+    story.built("api", "x1");
+    story.started("api");
+    story.told();
+    story.step("up", changed(&nodes, "s1"));
+    insta::assert_snapshot!(story.told(), @" 0.00 up");
+    // It was deleted: then it is built again.
+    story.step("up without a product", changed(&nodes, &format!("s1{NO_PRODUCT}")));
+    assert!(story.told().contains("build api"));
 }
