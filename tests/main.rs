@@ -5,6 +5,7 @@ mod crash;
 mod docker;
 mod documents;
 mod edges;
+mod load;
 mod onsave;
 mod phoenix;
 mod reload;
