@@ -49,7 +49,7 @@ services:
     healthcheck: {{test: [CMD-SHELL, pg_isready -q -U auth], interval: 2s, retries: 30}}
   rabbitmq:
     image: rabbitmq:3.10
-    healthcheck: {{test: [CMD, rabbitmq-diagnostics, -q, check_port_connectivity], interval: 5s, retries: 24}}
+    healthcheck: {{test: [CMD, gosu, rabbitmq, rabbitmq-diagnostics, -q, check_port_connectivity], interval: 5s, retries: 24}}
   auth:
     image: auth
     depends_on:
