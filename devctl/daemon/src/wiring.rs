@@ -84,6 +84,11 @@ impl Wiring {
     /// A stand-in for `provider`, for `consumer` alone.
     pub(crate) fn add_stub(&mut self, consumer: &str, provider: &str, stub: Arc<dyn Stub>) {
         self.stubs.insert((consumer.to_owned(), provider.to_owned()), stub);
+        // An edge that leads to the one before is turned anew.
+        let of_pair = |id: &EdgeId| id.consumer == consumer && id.provider == provider;
+        for (_, wire) in self.wires.iter_mut().filter(|(id, wire)| of_pair(id) && wire.lead == Lead::Stub) {
+            wire.lead = Lead::Nowhere;
+        }
     }
 
     /// Leads a service's consumers to its stand-in, or back.
