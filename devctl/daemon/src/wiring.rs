@@ -86,7 +86,11 @@ impl Wiring {
         self.stubs.insert((consumer.to_owned(), provider.to_owned()), stub);
         // An edge that leads to the one before is turned anew.
         let of_pair = |id: &EdgeId| id.consumer == consumer && id.provider == provider;
-        for (_, wire) in self.wires.iter_mut().filter(|(id, wire)| of_pair(id) && wire.lead == Lead::Stub) {
+        for (_, wire) in self
+            .wires
+            .iter_mut()
+            .filter(|(id, wire)| of_pair(id) && wire.lead == Lead::Stub)
+        {
             wire.lead = Lead::Nowhere;
         }
     }

@@ -52,6 +52,8 @@ pub(super) struct Session {
 pub(super) struct Ground {
     pub(super) place: Place,
     brokers: Mutex<Option<Result<Arc<Brokers>, v1::Failure>>>,
+    /// How often brokers have been ended: ways to those before lead nowhere.
+    ended: AtomicUsize,
 }
 
 /// Verifies what is asked for.
@@ -259,12 +261,19 @@ impl Ground {
         Self {
             place,
             brokers: Mutex::default(),
+            ended: AtomicUsize::new(0),
         }
+    }
+
+    /// Which brokers these are: another number, other ones.
+    pub(super) fn generation(&self) -> usize {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Ends the brokers, if there are any.
     pub(super) async fn end_brokers(&self) {
         let brokers = self.brokers.lock().await.take();
+        self.ended.fetch_add(1, Ordering::Relaxed);
         // Whoever else holds them is at its end, and has nothing more to ask of them.
         if let Some(Ok(brokers)) = brokers
             && let Some(brokers) = Arc::into_inner(brokers)

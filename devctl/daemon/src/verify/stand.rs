@@ -187,7 +187,8 @@ async fn ways(session: &Session, needs: &Needs, service: &str) -> Result<Option<
 fn beside(session: &Session, needs: &Needs) -> String {
     let servers = needs.beside.iter().chain(&needs.brokers);
     let servers: Vec<String> = servers.map(|name| cells::server(session, name)).collect();
-    format!("{needs:?} {servers:?}")
+    let brokers = session.ground.generation();
+    format!("{needs:?} {servers:?} {brokers}")
 }
 
 fn failure(what: String) -> v1::Failure {

@@ -178,6 +178,9 @@ pub(super) fn keep(state: &Path, report: &Report) -> io::Result<()> {
     let now = Timestamp::now().as_millisecond();
     for provider in &report.providers {
         for consumer in &provider.consumers {
+            if consumer.outcomes.iter().all(|one| one.verdict.is_not_here()) {
+                continue;
+            }
             let count = |is: fn(&Verdict) -> bool| consumer.outcomes.iter().filter(|one| is(&one.verdict)).count();
             let verdict = LastVerdict {
                 consumer: consumer.consumer.clone(),
