@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DEVCTL := target/debug/devctl
 PHOENIX := $(DEVCTL) -f compose/compose.yaml
 
-.PHONY: help bench-verify setup setup-docker build up down test test-services contracts mutations foreign lint fmt bench bench-reload bench-edge bench-compose fuzz-compose conformance
+.PHONY: help bench-verify setup setup-docker build up down test test-services contracts mutations foreign lint fmt bench bench-reload bench-edge bench-docker bench-compose fuzz-compose conformance
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,13 +58,17 @@ fmt: ## formats everything
 	cargo fmt --all
 	cd fixtures/services && cargo fmt --all && cd auth && gofmt -w .
 
-bench: bench-compose bench-edge bench-reload ## every bench there is, one after the other
+bench: bench-compose bench-edge bench-docker bench-reload ## every bench there is, one after the other
 
 bench-reload: setup build ## edits a handler under load: what a reload costs those who call (EDITS=100 RATE=200)
 	devctl/daemon/benches/reload.py
 
 bench-edge: ## the edges beside Envoy, Toxiproxy and a plain relay (needs wrk, h2load, nginx; fetches the peers, or takes ENVOY=, TOXIPROXY=)
 	devctl/edge/benches/edge.sh
+
+bench-docker: ## up, down and ps beside Docker Compose, in one engine (needs `docker-compose`; ROUNDS=5)
+	cargo build --release --locked -p devctl
+	DEVCTL="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/devctl" devctl/daemon/benches/docker.py
 
 bench-compose: ## how long a Compose file takes to load, by its number of services
 	cargo bench --locked -p devctl-compose --bench load

@@ -136,6 +136,19 @@ pub(crate) async fn find_or_start(project: &Project) -> Result<Client, ClientErr
     expect(project).await
 }
 
+/// Waits until the daemon of a project that was taken down has ended, and with it has let go of the ports.
+pub(crate) async fn gone(project: &Project) {
+    const LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+    let ended = async {
+        while matches!(find(project).await, Ok(Some(_))) {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    // One that others still use goes on.
+    let _used = tokio::time::timeout(LIMIT, ended).await;
+}
+
 fn lock(path: &Path) -> io::Result<Flock<File>> {
     let file = OpenOptions::new()
         .create(true)

@@ -41,7 +41,7 @@ impl Containers {
             .collect();
         let engine = Engine::connect(&env).await.ok()?;
         let mut all = engine
-            .containers(&[format!("{}={}", labels::PROJECT, project.name)])
+            .containers(&[format!("{}={}", labels::PROJECT, project.docker_name())])
             .await
             .ok()?;
         // Another checkout's containers of the same name are not this one's.
@@ -127,7 +127,7 @@ impl Containers {
     }
 
     async fn leave(&self, project: &Project, volumes: bool, removed: &mut Removed) {
-        let label = format!("{}={}", labels::PROJECT, project.name);
+        let label = format!("{}={}", labels::PROJECT, project.docker_name());
         match self.engine.networks(&label).await {
             Ok(networks) => {
                 for network in networks {

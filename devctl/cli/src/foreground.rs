@@ -62,14 +62,14 @@ pub(crate) async fn process(mut command: tokio::process::Command) -> Result<Exit
 }
 
 /// How much of the terminal a command in a container gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wiring {
     /// It has a terminal of its own, which this one shows.
     pub(crate) tty: bool,
     /// It reads what is typed (or piped) here.
     pub(crate) stdin: bool,
-    /// Typing this (Ctrl-P Ctrl-Q) leaves it running.
-    pub(crate) detach: Option<&'static [u8]>,
+    /// Typing this leaves it running.
+    pub(crate) detach: Option<Vec<u8>>,
 }
 
 /// How a conversation with a command in a container ended.
@@ -148,7 +148,7 @@ pub(crate) async fn converse(
                 }
                 Ok(count) => {
                     let bytes = &typed[..count];
-                    if wiring.detach.is_some_and(|sequence| keys.completes(sequence, bytes)) {
+                    if wiring.detach.as_ref().is_some_and(|sequence| keys.completes(sequence, bytes)) {
                         break Some(Ended::Left);
                     }
                     if attached.input.write_all(bytes).await.is_err() || attached.input.flush().await.is_err() {
@@ -214,6 +214,28 @@ impl Drop for Raw {
     }
 }
 
+/// The keys that leave a container, as bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Sequence(pub(crate) Vec<u8>);
+
+/// `ctrl-p,ctrl-q`, `a,b`: as `docker attach --detach-keys` has them.
+pub(crate) fn sequence(text: &str) -> Result<Sequence, String> {
+    let key = |word: &str| match (word.strip_prefix("ctrl-"), word.as_bytes()) {
+        (Some(rest), _) => match rest.as_bytes() {
+            [letter @ b'a'..=b'z'] => Ok(letter - b'a' + 1),
+            [b'@'] => Ok(0),
+            [sign @ b'['..=b'_'] => Ok(sign - b'[' + 27),
+            _ => Err(format!(
+                "`{word}` is no key: write `ctrl-` and a letter, or one of @ [ \\ ] ^ _"
+            )),
+        },
+        (None, [byte]) => Ok(*byte),
+        _ => Err(format!("`{word}` is no key: write one character, or `ctrl-LETTER`")),
+    };
+    let keys: Result<Vec<u8>, String> = text.split(',').map(key).collect();
+    Ok(Sequence(keys?))
+}
+
 /// The last keys that were typed.
 #[derive(Default)]
 struct Keys {
@@ -233,6 +255,14 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_read_as_docker_has_them() {
+        assert_eq!(sequence("ctrl-p,ctrl-q").unwrap().0, b"\x10\x11");
+        assert_eq!(sequence("ctrl-],x").unwrap().0, b"\x1dx");
+        assert!(sequence("ctrl-P").is_err());
+        assert!(sequence("ab").is_err());
+    }
 
     #[test]
     fn a_sequence_of_keys_is_seen_over_several_reads() {

@@ -74,6 +74,11 @@ impl Project {
         }
     }
 
+    /// By which name Docker knows it: with a suffix, where another checkout has taken the name.
+    pub(crate) fn docker_name(&self) -> String {
+        devctl_daemon::docker_name(&self.dirs.state, &self.name)
+    }
+
     /// The names of all services that are enabled.
     pub(crate) fn services(&self) -> Vec<String> {
         self.model.services.keys().cloned().collect()

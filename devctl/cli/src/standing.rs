@@ -83,7 +83,7 @@ pub(crate) async fn find(project: &Project, service: &str, index: u32) -> Result
     // Somebody else's, by the labels that Docker Compose gives.
     if let Ok(engine) = Engine::connect(&environment()).await {
         let wanted = [
-            format!("{}={}", labels::PROJECT, project.name),
+            format!("{}={}", labels::PROJECT, project.docker_name()),
             format!("{}={service}", labels::SERVICE),
             format!("{}=False", labels::ONEOFF),
         ];
@@ -156,7 +156,7 @@ pub(crate) async fn everything(project: &Project, services: &[String]) -> Result
     }
     if let Ok(engine) = Engine::connect(&environment()).await {
         let wanted = [
-            format!("{}={}", labels::PROJECT, project.name),
+            format!("{}={}", labels::PROJECT, project.docker_name()),
             format!("{}=False", labels::ONEOFF),
         ];
         for found in engine.containers(&wanted).await.map_err(|error| refused(&error))? {

@@ -45,6 +45,25 @@ pub(crate) fn parse(text: &str, out: &mut Variables, lookup: &dyn Lookup) -> Res
     Ok(())
 }
 
+/// The variables of a text in the dialect of `env_file`. One that it names without a value, or uses in another's, is `environment`'s.
+///
+/// # Errors
+/// The line, and what is wrong in it.
+pub fn parse_env_file(text: &str, environment: &IndexMap<String, String>) -> Result<IndexMap<String, String>, String> {
+    struct Outside<'a>(&'a IndexMap<String, String>);
+    impl Lookup for Outside<'_> {
+        fn get(&self, name: &str) -> Option<String> {
+            self.0.get(name).cloned()
+        }
+    }
+    let mut found = Variables::new();
+    parse(text, &mut found, &Outside(environment)).map_err(|error| {
+        let line = text.get(..error.at).unwrap_or(text).matches('\n').count() + 1;
+        format!("line {line}: {}", error.message)
+    })?;
+    Ok(found)
+}
+
 /// As [`parse`], with values as they stand: no quotes, escapes and variables.
 pub(crate) fn parse_raw(text: &str, out: &mut Variables, lookup: &dyn Lookup) -> Result<(), DotenvError> {
     let mut at = 0;

@@ -91,6 +91,7 @@ mod tree;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use dotenv::parse_env_file;
 pub use extension::extension_schema;
 pub use files::{Files, MemoryFiles};
 pub use interpolate::template::Variable;

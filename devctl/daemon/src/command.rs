@@ -22,6 +22,8 @@ use crate::watch::rules::Batch;
 pub(crate) enum Command {
     /// Make the project what its files say.
     Up(Box<UpCommand>),
+    /// The same, because the files have changed.
+    Replan(Box<UpCommand>),
     /// Stop and remove.
     Down { request: v1::DownRequest, reply: Reply },
     /// start, stop, restart, kill.

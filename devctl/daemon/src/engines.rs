@@ -51,6 +51,14 @@ impl Engines {
         Ok(engine)
     }
 
+    /// The engine that this environment names, where a project has run something in it: it is away.
+    pub(crate) fn lost(&self, env: &IndexMap<String, String>) -> Option<String> {
+        let named = endpoints(env).unwrap_or_default();
+        let all = self.lock();
+        let used = |address: &String| all.get(address).is_some_and(|known| !known.events.is_empty());
+        named.into_iter().map(|endpoint| endpoint.host).find(used)
+    }
+
     /// What happens to a project's containers there.
     pub(crate) fn events(&self, engine: &Engine, project: &str) -> Events {
         let mut all = self.lock();
@@ -78,7 +86,14 @@ async fn tell(events: Events, host: String, wake: mpsc::UnboundedSender<Wake>) {
     loop {
         let lost = match events.recv().await {
             Ok(EngineEvent::Lost { why }) => Some(why),
-            Ok(EngineEvent::Back) if away => None,
+            // Whatever it tells, it is there.
+            Ok(EngineEvent::Back) | Err(RecvError::Lagged(_)) if away => None,
+            Ok(EngineEvent::Started { id }) => {
+                if wake.send(Wake::StartedOutside { id }).is_err() {
+                    return;
+                }
+                continue;
+            }
             Ok(_) | Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
         };

@@ -37,6 +37,7 @@ mod watch;
 mod wiring;
 
 pub use files::DiskFiles;
+pub use prepare::checkout::docker_name;
 pub use records::KNOWN_PROJECT;
 
 use std::io::{self, Write};

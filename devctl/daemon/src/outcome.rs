@@ -75,6 +75,9 @@ impl Waiter {
                 Verdict::Pending => return None,
             },
         };
+        if result == v1::Result::Stopped && !all.left.is_empty() {
+            return Some(self.left(all, now));
+        }
         let path = all.state.critical_path(&self.scope, self.since);
         let changed = self.changed(all);
         let mut outcome = self.base(all, path, now);
@@ -128,6 +131,20 @@ impl Waiter {
         let mut outcome = self.base(all, None, now);
         outcome.result = v1::Result::Failed.into();
         outcome.failures = failures;
+        outcome
+    }
+
+    /// Everything has ended, and something of it is still there.
+    fn left(&self, all: &Loop, now: Time) -> v1::Outcome {
+        let failures = all.left.iter().map(|(id, error)| v1::Failure {
+            node: id.to_string(),
+            what: format!("its container is left: {}", crate::start::told(error)),
+            help: "start Docker again; another `devctl down` then removes it".to_owned(),
+            ..v1::Failure::default()
+        });
+        let mut outcome = self.base(all, None, now);
+        outcome.result = v1::Result::Failed.into();
+        outcome.failures = failures.collect();
         outcome
     }
 

@@ -167,7 +167,14 @@ impl Performer {
                     .collect();
                 let means = self.means.clone();
                 self.means.tasks.spawn(async move {
-                    remove::node(&means, &node, specs, volumes).await;
+                    if let Some(error) = remove::node(&means, &node, specs, volumes).await {
+                        let left = Wake::Left {
+                            node: node.clone(),
+                            error,
+                        };
+                        // The loop is gone only when the daemon ends.
+                        let _ended = means.wake.send(left);
+                    }
                     means.send(Event::Removed { node });
                 });
             }

@@ -5,17 +5,23 @@ use std::sync::Arc;
 
 use devctl_core::NodeId;
 use devctl_drivers::dirs::Dirs;
-use devctl_drivers::docker::labels;
+use devctl_drivers::docker::{DockerError, Problem, labels};
 
 use crate::perform::Means;
 use crate::spec::{ContainerPlan, DataPlace, NodeSpec, What};
 
 /// Removes a node's data where it was asked for, or where it goes with the node as a container's own layer does. Logs stay:
-/// `devctl logs` works after `down`.
-pub(crate) async fn node(means: &Means, node: &NodeId, specs: Vec<Arc<NodeSpec>>, volumes: bool) {
+/// `devctl logs` works after `down`. Tells why something of it is left.
+pub(crate) async fn node(
+    means: &Means,
+    node: &NodeId,
+    specs: Vec<Arc<NodeSpec>>,
+    volumes: bool,
+) -> Option<DockerError> {
+    let mut left = None;
     for spec in specs {
         if let What::Container(plan) = &spec.what {
-            container(plan, node, volumes).await;
+            left = left.or(container(plan, node, volumes).await);
             continue;
         }
         let place = match &spec.what {
@@ -29,11 +35,12 @@ pub(crate) async fn node(means: &Means, node: &NodeId, specs: Vec<Arc<NodeSpec>>
     }
     let sockets = means.dirs.runtime.join(node.to_string());
     let _was_not_there = tokio::fs::remove_dir_all(sockets).await;
+    left
 }
 
 /// Removes a node's containers, and then its networks (and volumes, where that was asked for) as far as nobody else uses them: whoever
-/// goes last takes them along.
-async fn container(plan: &ContainerPlan, node: &NodeId, volumes: bool) {
+/// goes last takes them along. Tells why a container is left.
+async fn container(plan: &ContainerPlan, node: &NodeId, volumes: bool) -> Option<DockerError> {
     let engine = &plan.engine;
     let labels = [
         format!("{}={}", labels::PROJECT, plan.project),
@@ -42,15 +49,17 @@ async fn container(plan: &ContainerPlan, node: &NodeId, volumes: bool) {
         format!("{}=False", labels::ONEOFF),
     ];
     let warn = |what: &str, error: &dyn std::fmt::Display| tracing::warn!(%node, %error, "{what} could not be removed");
+    let mut left = None;
     match engine.containers(&labels).await {
         Ok(found) => {
             for container in found {
-                if let Err(error) = engine.remove(&container.id, volumes).await {
-                    warn("a container", &error);
-                }
+                left = left.or(engine.remove(&container.id, volumes).await.err());
             }
         }
-        Err(error) => warn("containers", &error),
+        Err(error) => left = Some(error),
+    }
+    if left.as_ref().is_some_and(|error| error.problem == Problem::EngineGone) {
+        return left;
     }
     for network in plan.networks.iter().filter(|network| !network.external) {
         if let Err(error) = engine.remove_network(&network.body.name).await {
@@ -62,6 +71,7 @@ async fn container(plan: &ContainerPlan, node: &NodeId, volumes: bool) {
             warn("a volume", &error);
         }
     }
+    left
 }
 
 /// Removes all data of a project, whoever's it was: `down -v` with nothing running and no plan.

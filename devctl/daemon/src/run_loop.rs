@@ -7,6 +7,7 @@ use std::time::Duration;
 use devctl_core::engine::{Down, Effect, Event, NoticeKind, RunPhase, State, Status};
 use devctl_core::plan::{Direction, Plan};
 use devctl_core::{NodeId, Seconds, Time};
+use devctl_drivers::docker::DockerError;
 use devctl_drivers::guardian::Guarded;
 use devctl_wire::v1;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,6 +28,8 @@ use crate::wiring::Wiring;
 
 /// A daemon that has nothing to run and serves nobody ends itself after this time.
 const IDLE: Duration = Duration::from_millis(1500);
+/// One that was taken down has nothing left to hold but its ports, which others may want at once.
+const DOWNED: Duration = Duration::from_millis(50);
 /// One whose nodes are all stopped, but not taken down, is kept this long, so that `start` finds them.
 const STOPPED: Duration = Duration::from_secs(900);
 
@@ -39,6 +42,10 @@ pub(crate) enum Wake {
     Live { run: u64, live: Box<Live> },
     /// An engine went away (`lost`: what it last said), or is back.
     Engine { host: String, lost: Option<String> },
+    /// A container of the project's was started: by this daemon, or by somebody else.
+    StartedOutside { id: String },
+    /// Something of a node could not be removed.
+    Left { node: NodeId, error: DockerError },
     /// A client asks.
     Command(Command),
 }
@@ -60,6 +67,10 @@ pub(crate) struct Loop {
     shown: HashMap<NodeId, Shown>,
     /// When the files were read last.
     replanned: Option<Time>,
+    /// The project was taken down.
+    downed: bool,
+    /// What the last `down` could not remove.
+    pub(crate) left: Vec<(NodeId, DockerError)>,
 }
 
 /// What subscribers were last told of a node.
@@ -98,6 +109,8 @@ impl Loop {
             attached: 0,
             shown: HashMap::new(),
             replanned: None,
+            downed: false,
+            left: Vec::new(),
         }
     }
 
@@ -133,12 +146,21 @@ impl Loop {
                     None => return Ok(self),
                 },
                 () = at(&self.clock, due) => self.step(Event::Tick),
-                () = tokio::time::sleep(if self.state.nodes().next().is_some() { STOPPED } else { IDLE }), if idle => return Ok(self),
+                () = tokio::time::sleep(self.patience()), if idle => return Ok(self),
             }
             if self.state.is_closing() && self.state.is_quiet() {
                 self.answer();
                 return Ok(self);
             }
+        }
+    }
+
+    /// How long it is kept with nothing to do.
+    fn patience(&self) -> Duration {
+        match (self.state.nodes().next().is_some(), self.downed) {
+            (true, _) => STOPPED,
+            (false, true) => DOWNED,
+            (false, false) => IDLE,
         }
     }
 
@@ -168,31 +190,49 @@ impl Loop {
                 self.note_processes();
             }
             Wake::Command(command) => self.command(command),
+            Wake::Left { node, error } => self.left.push((node, error)),
             Wake::Engine { host, lost } => self.engine(&host, lost),
+            Wake::StartedOutside { id } => {
+                let known = self.records.containers.iter().find(|(_, known)| known.id == id);
+                let ids: Vec<NodeId> = self.state.nodes().map(|(id, _)| id.clone()).collect();
+                let node = known.and_then(|(name, _)| ids.into_iter().find(|id| id.to_string() == *name));
+                if let Some(node) = node {
+                    self.step(Event::StartedOutside { node });
+                }
+            }
         }
     }
 
-    /// One line for all of an engine's containers.
-    fn engine(&mut self, host: &str, lost: Option<String>) {
-        let remark = match lost {
-            Some(why) => Remark {
-                node: None,
-                text: format!("Docker at `{host}` does not answer any more ({why}): its containers are waited for"),
-                help: Some("start it again; what runs there is looked at as soon as it answers".to_owned()),
-            },
-            None => Remark {
-                node: None,
-                text: format!("Docker at `{host}` is back"),
-                help: None,
-            },
+    /// One line for all of an engine's containers; each of them says so as its hold.
+    fn engine(&mut self, address: &str, lost: Option<String>) {
+        let host = address.to_owned();
+        let remark = |text: String, help: Option<&str>| Remark {
+            node: None,
+            text,
+            help: help.map(str::to_owned),
         };
-        self.remark(remark);
+        match lost {
+            Some(why) => {
+                let text =
+                    format!("Docker at `{host}` does not answer any more ({why}): its containers are waited for");
+                let help = "start it again; what runs there is looked at as soon as it answers";
+                self.remark(remark(text, Some(help)));
+                self.step(Event::Away { host, why });
+            }
+            None => {
+                self.remark(remark(format!("Docker at `{host}` is back"), None));
+                self.step(Event::Back { host });
+            }
+        }
     }
 
     fn command(&mut self, command: Command) {
         match command {
             Command::Up(up) => self.up(*up),
+            Command::Replan(up) => self.replan(*up),
             Command::Down { request, reply } => {
+                self.left.clear();
+                self.downed = request.services.is_empty();
                 let nodes = self.named(&request.services);
                 let scope: Vec<NodeId> = nodes
                     .clone()
@@ -328,7 +368,21 @@ impl Loop {
         )
     }
 
+    /// The files have changed: what is up follows them. What somebody has stopped, or taken down, stays so.
+    fn replan(&mut self, mut command: UpCommand) {
+        if self.downed || self.state.is_closing() || self.state.is_idle() {
+            return;
+        }
+        let is_stopped = |id: &NodeId| {
+            let node = self.state.node(id);
+            node.is_some_and(|node| node.wanted == devctl_core::engine::Wanted::Down)
+        };
+        command.up.scope.retain(|id| !is_stopped(id));
+        self.up(command);
+    }
+
     fn up(&mut self, mut command: UpCommand) {
+        self.downed = false;
         for found in &mut command.up.found {
             let recorded = self.records.containers.get(&found.node.to_string());
             let container = command.containers.get(&found.node);
@@ -556,7 +610,10 @@ impl Loop {
                     .iter()
                     .map(|hold| (hold.word(), hold.on().cloned()))
                     .collect(),
-                Some(_) => Vec::new(),
+                Some(_) => {
+                    let away = self.state.away_hold(node, now);
+                    away.iter().map(|hold| (hold.word(), None)).collect()
+                }
             };
             let shown = Shown {
                 status,

@@ -102,7 +102,7 @@ pub(crate) fn node(all: &Loop, id: &NodeId, resolved: bool) -> v1::NodeStatus {
         .map(|live| &live.spec)
         .or_else(|| all.performer.spec(id, &node.plan.hash));
     let holds = match run {
-        Some(_) => Vec::new(),
+        Some(_) => all.state.away_hold(node, now).into_iter().collect(),
         None => all.state.holds(id, now),
     };
     let ended = node.last.as_ref().filter(|_| run.is_none());
@@ -193,7 +193,7 @@ fn summary(all: &Loop, node: &Node, status: Status, holds: &[Hold]) -> String {
             Some(last) => format!("stopped ({})", last.exit),
             None => "not started".to_owned(),
         },
-        (None, _) => holds
+        (None, _) | (Some(_), Status::Waiting) => holds
             .first()
             .map(ToString::to_string)
             .unwrap_or_else(|| status.to_string()),

@@ -130,6 +130,8 @@ pub(crate) struct ContainerPlan {
     pub(crate) server: Option<Server>,
     /// Paths of this host that must be there before it is made.
     pub(crate) missing_binds: Vec<PathBuf>,
+    /// It gets none of the anonymous volumes of the one before it.
+    pub(crate) renew_volumes: bool,
 }
 
 /// Where a container's image comes from.

@@ -18,13 +18,17 @@ use crate::project::Project;
 use crate::session;
 use crate::standing::{self, Container, Standing};
 
-/// Ctrl-P Ctrl-Q, as in Docker.
-const LEAVE: &[u8] = b"\x10\x11";
+/// As in Docker.
+const LEAVE: &str = "ctrl-p,ctrl-q";
 
 /// Show what a service prints from now on, and hand it signals (and in a container, what is typed)
 #[derive(Args, Debug)]
-#[command(after_help = "Ctrl-P Ctrl-Q leaves a container running.")]
+#[command(after_help = "Ctrl-P Ctrl-Q leaves a container running, `--detach-keys` says otherwise.")]
 pub(crate) struct Attach {
+    /// What is typed to leave a container running: keys and `ctrl-LETTER`, with commas
+    #[arg(long, value_name = "KEYS", default_value = LEAVE, value_parser = foreground::sequence)]
+    detach_keys: foreground::Sequence,
+
     /// Which replica
     #[arg(long, default_value_t = 1)]
     index: u32,
@@ -64,7 +68,7 @@ impl Attach {
         let wiring = Wiring {
             tty,
             stdin: !self.no_stdin,
-            detach: Some(LEAVE),
+            detach: Some(self.detach_keys.0.clone()),
         };
         let ended = foreground::converse(attached, wiring, async |signal| {
             self.sig_proxy && engine.kill(id, signal.as_str()).await.is_ok()

@@ -41,6 +41,73 @@ pub(crate) struct Build {
 
     #[command(flatten)]
     services: Services,
+
+    #[command(flatten)]
+    refused: Refused,
+}
+
+/// What Docker Compose's `build` can and this one cannot: said in words, instead of an unknown flag.
+#[derive(Args, Debug, Default)]
+struct Refused {
+    #[arg(long, hide = true)]
+    ssh: Option<String>,
+    #[arg(short, long, hide = true)]
+    memory: Option<String>,
+    #[arg(long, hide = true)]
+    builder: Option<String>,
+    #[arg(long, hide = true)]
+    push: bool,
+    #[arg(long, hide = true)]
+    check: bool,
+    #[arg(long, hide = true)]
+    print: bool,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "")]
+    provenance: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "")]
+    sbom: Option<String>,
+}
+
+impl Refused {
+    fn refuse(&self) -> Result<(), Error> {
+        let all = [
+            (
+                self.ssh.is_some(),
+                "--ssh",
+                "keys are not handed to a build: `docker buildx build --ssh default` does",
+            ),
+            (
+                self.memory.is_some(),
+                "--memory",
+                "the engine's BuildKit knows no limit: leave it out",
+            ),
+            (
+                self.builder.is_some(),
+                "--builder",
+                "the engine's own builder is used: leave it out",
+            ),
+            (self.push, "--push", "`docker push IMAGE` pushes what was built"),
+            (
+                self.check,
+                "--check",
+                "`docker buildx build --check` checks a Dockerfile",
+            ),
+            (
+                self.print,
+                "--print",
+                "`docker compose build --print` prints a bake file",
+            ),
+            (
+                self.provenance.is_some(),
+                "--provenance",
+                "attestations need buildx: leave it out",
+            ),
+            (self.sbom.is_some(), "--sbom", "attestations need buildx: leave it out"),
+        ];
+        match all.into_iter().find(|(given, ..)| *given) {
+            Some((_, flag, help)) => Err(Error::usage(format!("`build {flag}` is not supported"), help)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Build {
@@ -53,11 +120,13 @@ impl Build {
             quiet: false,
             with_dependencies: false,
             services: Services { services },
+            refused: Refused::default(),
         }
     }
 
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
+        self.refused.refuse()?;
         let project = context.project()?;
         project.check_services(&self.services.services)?;
         let names = super::pull::reach(&project, &self.services.services, self.with_dependencies);
@@ -95,7 +164,9 @@ impl Build {
     }
 
     async fn image(&self, project: &Project, service: &Service, quiet: bool) -> Result<Option<String>, Error> {
-        let Some(mut build) = images::build(&project.model, service) else {
+        let mut model = project.model.clone();
+        model.name = project.docker_name();
+        let Some(mut build) = images::build(&model, service) else {
             return Ok(None);
         };
         build.args.extend(super::exec::variables(&self.build_args));

@@ -1,6 +1,7 @@
 //! `down`: stop and remove everything, dependants first.
 
 use clap::Args;
+use devctl_daemon::images;
 use devctl_wire::v1::DownRequest;
 
 use crate::args::{Services, TalkFormat};
@@ -12,6 +13,7 @@ use crate::exit::Exit;
 use crate::project::Project;
 use crate::render::{Render, Show, now_ms};
 use crate::session::{self, OnSignal, Session};
+use crate::standing;
 use crate::verifications;
 
 /// Stop and remove services
@@ -31,6 +33,10 @@ pub(crate) struct Down {
     /// Remove what runs and is no longer in the files
     #[arg(long)]
     remove_orphans: bool,
+
+    /// Also remove images: `local`, those that were built and that the files give no name; or `all`
+    #[arg(long, value_name = "TYPE", value_parser = ["local", "all"])]
+    rmi: Option<String>,
 
     #[command(flatten)]
     pub(crate) talk: TalkFormat,
@@ -62,6 +68,25 @@ impl Down {
         })
     }
 
+    /// The images of the files' services, where that was asked for.
+    async fn images(&self, project: &Project) -> Result<(), Error> {
+        let Some(which) = &self.rmi else { return Ok(()) };
+        let engine = standing::engine().await?;
+        let mut model = project.model.clone();
+        model.name = project.docker_name();
+        for service in model.services.values() {
+            if which == "local" && (service.build.is_none() || service.image.is_some()) {
+                continue;
+            }
+            let name = images::name(&model, service);
+            match engine.remove_image(&name).await {
+                Ok(()) => eprintln!("image {name} removed"),
+                Err(error) => eprintln!("image {name} stays: {}", error.source),
+            }
+        }
+        Ok(())
+    }
+
     /// Containers that the daemon did not hold: of orphans, where they are to go as well, or of an earlier runtime of a service.
     async fn leftovers(&self, context: &Context, project: &Project) {
         for problem in verifications::remove_left_behind(context, project).await {
@@ -89,45 +114,53 @@ impl Down {
                     eprintln!("failed to {problem}");
                 }
             }
-            let mut render = context.renderer(Show::default());
-            // Data may be left of a project that is not up; then a daemon is started to remove it, and ends with that.
-            let left_over = self.volumes && project.dirs.data.exists();
-            let found = match client::find(&project).await? {
-                None if left_over => Some(client::find_or_start(&project).await?),
-                found => found,
-            };
-            let Some(mut client) = found else {
-                if let Some(containers) = Containers::look(context, &project).await
-                    && !containers.all.is_empty()
-                {
-                    return self.containers(&containers, &project, &mut *render).await;
-                }
-                render.remark(
-                    &format!("project `{}` is not up: nothing to take down", project.name),
-                    now_ms(),
-                )?;
-                render.finish(now_ms())?;
-                return Ok(Exit::Ok);
-            };
-            let request = DownRequest {
-                volumes: self.volumes,
-                timeout_s: self.timeout,
-                remove_orphans: self.remove_orphans,
-                services: self.services.services.clone(),
-                kill: false,
-            };
-            let updates = client.down(request).await?.into_inner();
-            let session = Session {
-                render: &mut *render,
-                on_signal: OnSignal::Leave("left; the services still go down"),
-                attach: None,
-                watcher: None,
-            };
-            let close = session.run(&mut client, updates).await?;
-            if self.services.services.is_empty() {
-                self.leftovers(context, &project).await;
-            }
-            Ok(session::exit(&close))
+            let exit = self.take_down(context, &project).await?;
+            self.images(&project).await?;
+            Ok(exit)
         })
+    }
+
+    async fn take_down(&self, context: &Context, project: &Project) -> Result<Exit, Error> {
+        let mut render = context.renderer(Show::default());
+        // Data may be left of a project that is not up; then a daemon is started to remove it, and ends with that.
+        let left_over = self.volumes && project.dirs.data.exists();
+        let found = match client::find(project).await? {
+            None if left_over => Some(client::find_or_start(project).await?),
+            found => found,
+        };
+        let Some(mut client) = found else {
+            if let Some(containers) = Containers::look(context, project).await
+                && !containers.all.is_empty()
+            {
+                return self.containers(&containers, project, &mut *render).await;
+            }
+            render.remark(
+                &format!("project `{}` is not up: nothing to take down", project.name),
+                now_ms(),
+            )?;
+            render.finish(now_ms())?;
+            return Ok(Exit::Ok);
+        };
+        let request = DownRequest {
+            volumes: self.volumes,
+            timeout_s: self.timeout,
+            remove_orphans: self.remove_orphans,
+            services: self.services.services.clone(),
+            kill: false,
+        };
+        let updates = client.down(request).await?.into_inner();
+        let session = Session {
+            render: &mut *render,
+            on_signal: OnSignal::Leave("left; the services still go down"),
+            attach: None,
+            watcher: None,
+        };
+        let close = session.run(&mut client, updates).await?;
+        if self.services.services.is_empty() {
+            self.leftovers(context, project).await;
+            drop(client);
+            client::gone(project).await;
+        }
+        Ok(session::exit(&close))
     }
 }

@@ -138,7 +138,7 @@ pub(crate) fn status(context: &Context, project: &Project, services: Vec<String>
 }
 
 /// Columns of a status in the table; `why` and --no-trunc have all of it.
-const STATUS_LIMIT: usize = 60;
+const STATUS_LIMIT: usize = 72;
 
 fn rows(nodes: &[&NodeStatus], limit: usize, style: Style) -> Vec<Vec<String>> {
     // Only where there is something to say of them.

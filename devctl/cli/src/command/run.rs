@@ -2,7 +2,7 @@
 //! the service's environment, directory and ways to its neighbours.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use devctl_drivers::docker::{DockerError, Engine};
@@ -66,6 +66,24 @@ pub(crate) struct Run {
     /// No terminal for the command [default: a terminal where this is one]
     #[arg(short = 'T', long = "no-tty", alias = "no-TTY")]
     no_tty: bool,
+
+    /// Variables from a file, as `env_file` has them; may be given several times
+    #[arg(long, value_name = "FILE")]
+    env_from_file: Vec<PathBuf>,
+
+    /// When its image, and those of what it depends on, are pulled [default: as the files say]
+    #[arg(long, value_name = "POLICY", value_parser = ["always", "missing", "never", "policy"])]
+    pull: Option<String>,
+
+    /// Remove what runs and is no longer in the files
+    #[arg(long)]
+    remove_orphans: bool,
+
+    /// Docker Compose's ways to ask for what devctl does anyway: little is told of pulls and builds
+    #[arg(long, hide = true)]
+    quiet_pull: bool,
+    #[arg(long, hide = true)]
+    quiet_build: bool,
 
     /// Publish a port: 8080:80
     #[arg(short, long, value_name = "PORT")]
@@ -150,6 +168,8 @@ impl Run {
             wait: true,
             no_deps: !starts,
             no_start: !starts,
+            pull: self.pull.clone().unwrap_or_default(),
+            remove_orphans: self.remove_orphans,
             ..UpRequest::default()
         };
         let mut updates = client.up(request).await?.into_inner();
@@ -171,7 +191,8 @@ impl Run {
             service: self.service.clone(),
             command: self.command.clone(),
             entrypoint: self.entrypoint.clone().unwrap_or_default(),
-            environment: variables(&self.env)
+            environment: self
+                .variables()?
                 .into_iter()
                 .map(|(key, value)| KeyValue { key, value })
                 .collect(),
@@ -260,7 +281,7 @@ impl Run {
         }
         let ports = self.ports(&inside)?;
         let mut command = exec::command(&inside, &words)?;
-        command.envs(ports).envs(variables(&self.env));
+        command.envs(ports).envs(self.variables()?);
         if let Some(dir) = &self.workdir {
             command.current_dir(Path::new(&inside.directory).join(dir));
         }
@@ -278,6 +299,26 @@ impl Run {
             return Ok(Exit::Ok);
         }
         foreground::process(command).await
+    }
+
+    /// Those of files first, so that a flag wins over them.
+    fn variables(&self) -> Result<Vec<(String, String)>, Error> {
+        let environment = standing::environment();
+        let mut all = Vec::new();
+        for path in &self.env_from_file {
+            let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
+                doing: format!("read `{}`", path.display()),
+                source,
+                help: None,
+            })?;
+            let found = devctl_compose::parse_env_file(&text, &environment).map_err(|what| Error::Unmet {
+                what: format!("failed to read `{}`: {what}", path.display()),
+                help: None,
+            })?;
+            all.extend(found);
+        }
+        all.extend(variables(&self.env));
+        Ok(all)
     }
 
     /// A port of its own for each that the service has: the service itself may be running.

@@ -61,6 +61,38 @@ pub(crate) struct Up {
     #[arg(long)]
     remove_orphans: bool,
 
+    /// When images are pulled [default: as the files say]
+    #[arg(long, value_name = "POLICY", value_parser = ["always", "missing", "never", "policy"])]
+    pull: Option<String>,
+
+    /// What takes a container's place gets new anonymous volumes, instead of that one's
+    #[arg(short = 'V', long)]
+    renew_anon_volumes: bool,
+
+    /// Grace period of what is replaced, seconds [default: as the files say]
+    #[arg(short, long, value_name = "SECONDS")]
+    timeout: Option<u32>,
+
+    /// Recreate also what the named services depend on
+    #[arg(long, conflicts_with = "no_recreate")]
+    always_recreate_deps: bool,
+
+    /// Show also the logs of what the named services depend on
+    #[arg(long)]
+    attach_dependencies: bool,
+
+    /// Docker Compose's ways to say what devctl does anyway: it asks nothing, watches sources, tells little of pulls and builds
+    #[arg(short = 'y', long, hide = true)]
+    yes: bool,
+    #[arg(short, long, hide = true)]
+    watch: bool,
+    #[arg(long, hide = true)]
+    quiet_pull: bool,
+    #[arg(long, hide = true)]
+    quiet_build: bool,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    menu: Option<bool>,
+
     /// Say what would be done, and why, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -199,7 +231,7 @@ impl Up {
             build: self.build,
             no_build: self.no_build,
             no_deps: self.no_deps,
-            force_recreate: self.force_recreate,
+            force_recreate: self.force_recreate || self.always_recreate_deps,
             no_recreate: self.no_recreate,
             remove_orphans: self.remove_orphans,
             dry_run: self.dry_run,
@@ -207,6 +239,9 @@ impl Up {
             scale: self.scale.iter().cloned().collect::<HashMap<_, _>>(),
             stub: self.stub.clone(),
             verify: self.verify().into(),
+            pull: self.pull.clone().unwrap_or_default(),
+            renew_anon_volumes: self.renew_anon_volumes,
+            timeout_s: self.timeout,
         }
     }
 
@@ -226,7 +261,10 @@ impl Up {
             return self.attach.clone();
         }
         if self.no_attach.is_empty() {
-            return self.services.services.clone();
+            return match self.services.services.as_slice() {
+                named if self.attach_dependencies && !named.is_empty() => super::pull::reach(project, named, true),
+                named => named.to_vec(),
+            };
         }
         let candidates = if self.services.services.is_empty() {
             project.services()

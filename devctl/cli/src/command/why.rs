@@ -240,6 +240,9 @@ fn said(node: &NodeStatus, style: Style) -> String {
         State::Failed if node.holds.iter().any(|hold| !hold.on.is_empty()) => style.error("cannot start"),
         State::Failed => style.error(&one_line(node, &format!("failed: {}", why_failed(node)))),
         State::Unhealthy => style.error(&one_line(node, "unhealthy")),
+        State::Waiting if node.holds.first().is_some_and(|hold| hold.on.is_empty()) => {
+            style.warn(&one_line(node, "waiting"))
+        }
         State::Waiting => style.warn("waiting"),
         State::Down => style.dim("down"),
         State::Building | State::Starting | State::Stopping | State::Backoff => {

@@ -10,6 +10,7 @@ use crate::plan::{ContentHash, Plan};
 
 /// What happened. Whatever a driver reports carries the number of the run (or build) that it belongs to, so that a late
 /// word about an old one changes nothing.
+#[expect(clippy::large_enum_variant, reason = "each is moved once, into the engine")]
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The files as they are wanted now.
@@ -124,6 +125,23 @@ pub enum Event {
         /// Which.
         node: NodeId,
     },
+    /// What nodes run in does not answer any more.
+    Away {
+        /// Which: what [`crate::plan::NodePlan::host`] says.
+        host: String,
+        /// What it last said.
+        why: String,
+    },
+    /// It answers again.
+    Back {
+        /// Which.
+        host: String,
+    },
+    /// Somebody else has started the node's container.
+    StartedOutside {
+        /// Whose.
+        node: NodeId,
+    },
     /// The time that [`super::State::next_deadline`] named has come.
     Tick,
     /// Take everything down and end; `kill`: without grace.
@@ -146,6 +164,8 @@ pub struct Up {
     pub scope: Vec<NodeId>,
     /// Replace also what has not changed.
     pub force_recreate: bool,
+    /// In place of the grace period of what is replaced.
+    pub grace: Option<Duration>,
     /// Replace nothing, even what has changed.
     pub no_recreate: bool,
     /// Build even where the sources have not changed.
@@ -268,6 +288,8 @@ pub enum Exit {
     Signal(String),
     /// What it runs in was stopped, and it with it: no failure of its own.
     WithEngine,
+    /// Somebody else has stopped it, and it ended with this status: no failure, and nothing that a restart answers.
+    Outside(i32),
     /// Nobody knows: it ended while no daemon watched.
     Unknown,
 }
@@ -278,6 +300,12 @@ impl Exit {
     pub fn success(&self) -> bool {
         *self == Exit::Code(0)
     }
+
+    /// Somebody else has stopped it.
+    #[must_use]
+    pub fn is_outside(&self) -> bool {
+        matches!(self, Exit::Outside(_))
+    }
 }
 
 impl fmt::Display for Exit {
@@ -285,6 +313,7 @@ impl fmt::Display for Exit {
         match self {
             Exit::Code(code) => write!(out, "exited with {code}"),
             Exit::Signal(signal) => write!(out, "was ended by {signal}"),
+            Exit::Outside(code) => write!(out, "was stopped from outside (status {code})"),
             Exit::WithEngine => out.write_str("ended together with Docker"),
             Exit::Unknown => out.write_str("ended unseen"),
         }

@@ -55,12 +55,18 @@ impl State {
         now: Time,
         out: &mut Vec<Effect>,
     ) {
+        let away = self.nodes.get(id).is_some_and(|node| self.away(node).is_some());
         let Some((node, place)) = self.run_of(id, number) else {
             return;
         };
         let Some(test) = node.plan.health else { return };
         let Some(run) = node.find_mut(number) else { return };
         if run.is_stopping() {
+            return;
+        }
+        if away {
+            // It says nothing of the run; another one follows once it can be reached.
+            run.health.sent = None;
             return;
         }
         let started = run.started.unwrap_or(run.issued);
@@ -105,7 +111,11 @@ impl State {
             HealthState::Starting => (test.budget(), started),
             HealthState::Healthy | HealthState::Unhealthy => (test.budget() - test.start_period, failing_since),
         };
-        let elapsed = now - since;
+        let excused = match before {
+            HealthState::Starting => health.excused,
+            HealthState::Healthy | HealthState::Unhealthy => Duration::ZERO,
+        };
+        let elapsed = (now - since).saturating_sub(excused);
         let took = health.sent.map(|sent| now - sent).unwrap_or_default();
         health.next = Some(now + paced(elapsed, test.interval, took));
         if elapsed < budget || before == HealthState::Unhealthy {

@@ -21,6 +21,15 @@ pub enum Hold {
         /// For how long.
         since: Duration,
     },
+    /// What it runs in does not answer.
+    Away {
+        /// The engine's address: `unix:///var/run/docker.sock`.
+        host: String,
+        /// For how long.
+        since: Duration,
+        /// What it last said.
+        why: String,
+    },
     /// It failed, and is not started again unless someone asks.
     Failed {
         /// How.
@@ -59,6 +68,7 @@ impl Hold {
             Hold::Stopped => "stopped",
             Hold::Ending => "ending",
             Hold::Building { .. } => "build",
+            Hold::Away { .. } => "away",
             Hold::Failed { .. } => "failed",
             Hold::Backoff { .. } => "backoff",
             Hold::Dependency { .. } => "dependency",
@@ -91,6 +101,7 @@ impl fmt::Display for Hold {
             Hold::Stopped => write!(out, "stopped"),
             Hold::Ending => write!(out, "the run before has not ended yet"),
             Hold::Building { since } => write!(out, "building for {}", Seconds(*since)),
+            Hold::Away { host, since, .. } => write!(out, "Docker has not answered for {} (`{host}`)", Seconds(*since)),
             Hold::Failed { why } => write!(out, "{why}"),
             Hold::Backoff { left } => write!(out, "starting again in {}", Seconds(*left)),
             Hold::Dependency { on, state, .. } => write!(out, "waiting for {on} ({state})"),
@@ -127,6 +138,17 @@ impl State {
             .collect()
     }
 
+    /// What the node runs in does not answer: holds its next run, and says what is not known of the one that it has.
+    #[must_use]
+    pub fn away_hold(&self, node: &Node, now: Time) -> Option<Hold> {
+        let away = self.away(node)?;
+        Some(Hold::Away {
+            host: node.plan.host.clone()?,
+            since: now - away.since,
+            why: away.why.clone(),
+        })
+    }
+
     fn own_hold(&self, node: &Node, now: Time) -> Option<Hold> {
         if node.wanted != Wanted::Up {
             return Some(Hold::Stopped);
@@ -141,6 +163,9 @@ impl State {
         }
         if node.build.due {
             return Some(Hold::Building { since: Duration::ZERO });
+        }
+        if let Some(hold) = self.away_hold(node, now) {
+            return Some(hold);
         }
         if !node.leaving.is_empty() && node.run.is_none() {
             return Some(Hold::Ending);
@@ -196,6 +221,7 @@ impl State {
         let stays = on.replace.is_none() && on.next.is_none();
         if let Some(run) = &on.run
             && run.phase == RunPhase::Running
+            && self.away(on).is_none()
         {
             let met = match dep.condition {
                 Condition::Started => true,
@@ -247,6 +273,10 @@ impl State {
     fn progress(&self, node: &Node, now: Time) -> String {
         let status = self.status(&node.plan.id, now);
         match (&node.run, &node.plan.health) {
+            _ if self.away(node).is_some() && node.failure.is_none() => match self.away_hold(node, now) {
+                Some(hold) => hold.to_string(),
+                None => status.to_string(),
+            },
             (Some(run), Some(test)) if run.health.state == HealthState::Starting && !run.is_stopping() => {
                 let since = now - run.started.unwrap_or(run.issued);
                 format!("starting, {} of {}", Seconds(since), Seconds(test.budget()))

@@ -4,6 +4,7 @@
 //! does not run, and the scheduler, `ps`, `why` and the dashboard all ask that same question.
 
 mod adopt;
+mod away;
 mod build;
 mod contracts;
 mod critical;
@@ -23,6 +24,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use away::Away;
 pub use build::NO_PRODUCT;
 pub use contracts::{Breach, Cause, Contracts, Tested, Verdicts, Verification};
 pub use critical::{CriticalPath, Phase, Step};

@@ -186,6 +186,8 @@ pub struct Health {
     pub last_failure: Option<Time>,
     /// When the last test was sent.
     pub sent: Option<Time>,
+    /// The time in which nobody could test it: no part of its budget.
+    pub excused: Duration,
 }
 
 /// What the tests say.

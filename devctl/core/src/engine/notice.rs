@@ -211,6 +211,7 @@ impl NoticeKind {
                 Verdicts::Kept => Level::Info,
             },
             Self::Tested { outcome: Err(_) } => Level::Error,
+            Self::Exited { exit } if exit.is_outside() => Level::Warning,
             Self::Exited { exit } if !exit.success() => Level::Error,
             Self::RestartScheduled { .. } | Self::Warning { .. } => Level::Warning,
             Self::Planned {

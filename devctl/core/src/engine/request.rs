@@ -86,6 +86,7 @@ impl State {
         if node.run.is_none() || node.wanted != Wanted::Up {
             node.asked = now;
         }
+        node.grace = up.grace;
         node.ask_again();
         if up.force_recreate {
             node.completion = None;
@@ -222,7 +223,7 @@ impl State {
 
 impl Node {
     /// Somebody asked: whatever went wrong before is forgotten.
-    fn ask_again(&mut self) {
+    pub(super) fn ask_again(&mut self) {
         self.wanted = Wanted::Up;
         self.failure = None;
         self.not_before = None;

@@ -131,6 +131,11 @@ impl State {
         };
         let Some(ended) = ended else { return };
         let took = now - ended.started.unwrap_or(ended.issued);
+        let exit = match exit {
+            // Two stop it at once: it was to end anyway.
+            Exit::Outside(code) if ended.is_stopping() => Exit::Code(code),
+            exit => exit,
+        };
         if let RunPhase::Stopping { since, .. } = ended.phase {
             if place == RunPlace::Run {
                 node.last = Some(Ended {
@@ -192,6 +197,12 @@ impl State {
         let Some(node) = self.nodes.get_mut(id) else { return };
         if matches!(exit, Exit::WithEngine | Exit::Unknown) && node.wanted == Wanted::Up {
             // No failure of its own: it is started again as soon as its engine is back, whatever its policy says.
+            self.notice(Some(id), NoticeKind::Exited { exit }, now, out);
+            return;
+        }
+        if exit.is_outside() && node.wanted == Wanted::Up && node.replace.is_none() {
+            // As Docker has it: what somebody stops stays stopped, whatever its policy says.
+            node.wanted = Wanted::Down;
             self.notice(Some(id), NoticeKind::Exited { exit }, now, out);
             return;
         }

@@ -328,6 +328,7 @@ pub(super) fn new_run(node: &Node, number: u64, gate: Gate, now: Time) -> Run {
             output: String::new(),
             last_failure: None,
             sent: None,
+            excused: Duration::ZERO,
         },
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use indexmap::IndexMap;
 
+use super::away::Away;
 use super::effect::Effect;
 use super::event::Event;
 use super::hold::Hold;
@@ -18,6 +19,7 @@ pub struct State {
     pub(super) nodes: IndexMap<NodeId, Node>,
     pub(super) dependents: HashMap<NodeId, Vec<NodeId>>,
     pub(super) memories: HashMap<NodeId, Memory>,
+    pub(super) away: HashMap<String, Away>,
     pub(super) closing: bool,
     runs: u64,
     notices: u64,
@@ -108,6 +110,9 @@ impl State {
             Event::Expected { node, what } => self.on_expected(&node, what, now, &mut out),
             Event::LetGo { node } => self.on_let_go(&node),
             Event::Removed { node } => self.on_removed(&node, now, &mut out),
+            Event::Away { host, why } => self.on_away(host, why, now),
+            Event::Back { host } => self.on_back(&host, now),
+            Event::StartedOutside { node } => self.on_started_outside(&node, now),
             Event::Tick => {}
         }
         self.schedule(now, &mut out);
@@ -174,6 +179,7 @@ impl State {
         };
         match &node.run {
             Some(run) if run.is_stopping() => Status::Stopping,
+            Some(_) if self.away(node).is_some() => Status::Waiting,
             Some(run) if run.phase == RunPhase::Starting => Status::Starting,
             Some(run) => match run.health.state {
                 HealthState::Starting => Status::Starting,

@@ -47,6 +47,9 @@ impl State {
         if node.completed.is_some() {
             return NodeVerdict::Ready;
         }
+        if self.away(node).is_some() && node.wanted == super::Wanted::Up {
+            return NodeVerdict::Pending;
+        }
         if let Some(run) = &node.run {
             return match run.health.state {
                 HealthState::Unhealthy => {

@@ -20,6 +20,8 @@ pub struct Facts {
     pub health: Option<HealthTest>,
     /// It is built from source.
     pub builds: bool,
+    /// The address of the engine that it runs in.
+    pub host: Option<String>,
     /// How a new run takes the old one's place.
     pub swap: Swap,
     /// When the contracts in which it is the provider are verified.
@@ -88,6 +90,7 @@ pub fn build(project: &Project, facts: impl Fn(&Service) -> Facts) -> Result<Pla
                 // Replicas are the same: one of them is verified for all.
                 verify: if index == 1 { known.verify } else { Verify::Never },
                 tests: index == 1 && known.tests,
+                host: known.host.clone(),
                 stop_grace: service.stop_grace_period.unwrap_or(Duration::from_secs(10)),
                 ..NodePlan::new(id.clone(), hash.clone())
             };

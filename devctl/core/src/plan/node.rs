@@ -40,6 +40,8 @@ pub struct NodePlan {
     pub verify: Verify,
     /// It declares tests that write the contracts in which it is the consumer: run after each reload.
     pub tests: bool,
+    /// The address of the engine that it runs in: `unix:///var/run/docker.sock`. None: it runs in nothing that could go away.
+    pub host: Option<String>,
     /// From the stop signal until the run is killed. Default: 10 s (Compose's `stop_grace_period`).
     pub stop_grace: Duration,
 }
@@ -59,6 +61,7 @@ impl NodePlan {
             builds: false,
             verify: Verify::Never,
             tests: false,
+            host: None,
             stop_grace: Duration::from_secs(10),
         }
     }

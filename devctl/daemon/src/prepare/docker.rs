@@ -42,6 +42,12 @@ pub(super) async fn look(
             let asked = candidates
                 .iter()
                 .find(|service| runtime_of(service) == v1::Runtime::Docker);
+            // Nothing moves out of an engine because that is away: its data would be left behind there.
+            if let Some(address) = engines.lost(caller) {
+                return Err(project::invalid(vec![format!(
+                    "error: Docker at `{address}` does not answer, and this project runs there: nothing was changed\nhelp: start it again, its containers are waited for; `devctl down`, and then `--runtime native`, runs without"
+                )]));
+            }
             if asked.is_some() {
                 let help = error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
                 return Err(project::invalid(vec![format!(

@@ -1,6 +1,7 @@
 //! Everything that must be read, leased and opened before the loop is asked to bring a project up. Blocking and slow things happen
 //! here, never in the loop.
 
+pub(crate) mod checkout;
 mod contracts;
 mod docker;
 mod edges;
@@ -20,6 +21,7 @@ use devctl_core::NodeId;
 use devctl_core::engine::{Found, Up};
 use devctl_core::plan::{self, ContentHash, Direction, Facts, Kind, Plan, Swap};
 use devctl_drivers::dirs::Dirs;
+use devctl_drivers::docker::pull::PullPolicy;
 use devctl_drivers::docker::{Listed, labels};
 use devctl_drivers::lease::Leases;
 use devctl_edge::{EdgeId, Edges, Redaction, Stub};
@@ -90,6 +92,12 @@ impl Preparer {
         let machine = blocking(move || Machine::look(&path)).await?;
         let runtime_of = |service: &Service| runtime_of(&source, service);
         let docker = docker::look(&self.engines, &project, runtime_of, &caller).await?;
+        let name = project.name.clone();
+        let mut remarks = Vec::new();
+        if let Some(engine) = &docker.engine {
+            let modes = (request.dry_run, source.strict_names);
+            checkout::name(engine, &mut project, &self.dirs, modes, &mut remarks).await?;
+        }
         let choices = choices(&self.dirs, &project, &request, runtime_of, &machine, &docker);
         let networks = match &docker.engine {
             Some(engine) => docker::networks(engine, &project, &choices, request.dry_run).await?,
@@ -97,7 +105,6 @@ impl Preparer {
         };
 
         let mut addresses = Addresses::new(&project);
-        let mut remarks = Vec::new();
         let wanted = edges::wanted(
             &project,
             &choices,
@@ -129,7 +136,7 @@ impl Preparer {
             self.edges.traffic().redact(rules);
         }
         let plan = plan(&project, &choices, &addresses, &docker, (&wanted, &request))?;
-        let specs = self.specs(&project, &plan, &choices, &addresses, &caller, &docker);
+        let specs = self.specs(&project, &plan, &choices, &addresses, &caller, &docker, &request);
         let running = match &docker.engine {
             Some(engine) => docker::running(engine, &project).await,
             None => Vec::new(),
@@ -151,7 +158,7 @@ impl Preparer {
         let scope = scope(&plan, &request);
         let sources = stamps(&specs, &scope).await?;
         let project_facts = ProjectFacts {
-            name: project.name.clone(),
+            name,
             directory: project.working_dir.display().to_string(),
             compose_files: project
                 .compose_files
@@ -172,6 +179,7 @@ impl Preparer {
                 plan,
                 scope,
                 force_recreate: request.force_recreate,
+                grace: request.timeout_s.map(|seconds| Duration::from_secs(seconds.into())),
                 no_recreate: request.no_recreate,
                 build: request.build,
                 no_build: request.no_build,
@@ -217,6 +225,7 @@ impl Preparer {
         Ok(contract_stubs(project, |provider| provider == service, wanted, remarks).await)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what a spec is made of")]
     fn specs(
         &self,
         project: &Project,
@@ -225,6 +234,7 @@ impl Preparer {
         addresses: &Addresses,
         caller: &Arc<IndexMap<String, String>>,
         docker: &Docker,
+        request: &v1::UpRequest,
     ) -> Vec<Arc<NodeSpec>> {
         let ground = Ground {
             project,
@@ -234,6 +244,13 @@ impl Preparer {
             choices,
             addresses,
             redact: way::redacted(project),
+            pull: match request.pull.as_str() {
+                "always" => Some(PullPolicy::Always),
+                "missing" => Some(PullPolicy::Missing),
+                "never" => Some(PullPolicy::Never),
+                _ => None,
+            },
+            renew_volumes: request.renew_anon_volumes,
         };
         let spec = |(id, node): (&NodeId, &plan::NodePlan)| {
             let service = project.services.get(id.service())?;
@@ -312,6 +329,11 @@ fn plan(
                 Choice::Container => specify::container_builds(project, service, docker, request.build),
                 _ => false,
             },
+            host: docker
+                .engine
+                .as_ref()
+                .filter(|_| *choice == Choice::Container)
+                .map(|engine| engine.endpoint().host.clone()),
             swap: match wanted.is_called_directly(&service.name) {
                 true => Swap::Restart,
                 false => specify::swap(service, choice, choices, addresses, edges),

@@ -18,6 +18,7 @@ use devctl_core::NodeId;
 use devctl_core::plan::{ContentHash, Swap};
 use devctl_drivers::dirs::Dirs;
 use devctl_drivers::docker::Engine;
+use devctl_drivers::docker::pull::PullPolicy;
 use indexmap::IndexMap;
 use nix::sys::signal::Signal;
 
@@ -50,6 +51,10 @@ pub(crate) struct Ground<'a> {
     pub(crate) addresses: &'a Addresses,
     /// Variables (and more) whose values are never shown.
     pub(crate) redact: Vec<String>,
+    /// In place of the files' own pull policies.
+    pub(crate) pull: Option<PullPolicy>,
+    /// Containers get none of the anonymous volumes of those before them.
+    pub(crate) renew_volumes: bool,
 }
 
 /// The spec of one node.

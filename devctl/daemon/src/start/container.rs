@@ -233,8 +233,10 @@ async fn container(
             }
             (false, true) => return Ok((seen.id.clone(), seen.finished.unwrap_or(Timestamp::UNIX_EPOCH))),
             (false, false) => {
-                keep_anonymous_volumes(&mut wanted, seen);
-                engine.remove(&seen.id, false).await?;
+                if !plan.renew_volumes {
+                    keep_anonymous_volumes(&mut wanted, seen);
+                }
+                engine.remove(&seen.id, plan.renew_volumes).await?;
             }
             (true, _) => {
                 // Beside the run that serves: that one's container makes room for the name.

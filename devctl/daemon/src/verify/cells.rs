@@ -274,6 +274,8 @@ fn spec(session: &Session, service: &str) -> Option<NodeSpec> {
         choices: &choices,
         addresses: &Addresses::new(&session.project),
         redact: crate::prepare::redacted(&session.project),
+        pull: None,
+        renew_volumes: false,
     };
     Some(specify::node(
         &ground,

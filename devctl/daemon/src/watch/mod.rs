@@ -194,10 +194,13 @@ async fn replan(request: v1::UpRequest, preparer: &Arc<Mutex<Preparer>>) -> Comm
         dry_run: false,
         force_recreate: false,
         build: false,
+        pull: String::new(),
+        renew_anon_volumes: false,
+        timeout_s: None,
         ..request
     };
     match preparer.lock().await.up(request, Wait::Started, reply).await {
-        Ok(command) => Command::Up(Box::new(UpCommand { again: true, ..command })),
+        Ok(command) => Command::Replan(Box::new(UpCommand { again: true, ..command })),
         Err(outcome) => {
             let lines: Vec<String> = outcome
                 .diagnostics

@@ -122,6 +122,14 @@ impl Engine {
             .is_ok_and(|answer| answer.is_ok())
     }
 
+    /// Whether it takes a new connection: one that is ending answers only what is open.
+    pub async fn takes_calls(&self) -> bool {
+        let Ok(anew) = dial(&self.endpoint) else { return false };
+        tokio::time::timeout(HELLO, anew.ping())
+            .await
+            .is_ok_and(|answer| answer.is_ok())
+    }
+
     /// A connection whose answers may take this long, for what an engine answers only at its end.
     pub(super) fn patient(&self, limit: Duration) -> Docker {
         self.docker.clone().with_timeout(limit)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bollard::errors::Error as Api;
 use bollard::models::{BollardDate, HealthConfig, ImageInspect};
+use bollard::query_parameters::RemoveImageOptions;
 use jiff::Timestamp;
 
 use super::Engine;
@@ -74,6 +75,22 @@ impl Engine {
         match self.docker().inspect_image(name).await {
             Ok(found) => Ok(Some(read(found))),
             Err(Api::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(source) => Err(ImageError {
+                image: name.to_owned(),
+                source: Box::new(source),
+            }),
+        }
+    }
+}
+
+impl Engine {
+    /// Takes a name away, and with its last one the image. One that is not there is no error.
+    ///
+    /// # Errors
+    /// What the engine said, of one that is in use as well.
+    pub async fn remove_image(&self, name: &str) -> Result<(), ImageError> {
+        match self.docker().remove_image(name, None::<RemoveImageOptions>, None).await {
+            Ok(_) | Err(Api::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
             Err(source) => Err(ImageError {
                 image: name.to_owned(),
                 source: Box::new(source),

@@ -34,6 +34,8 @@ pub struct Seen {
     pub oom: bool,
     /// What the engine says of a start that failed.
     pub error: String,
+    /// What asks it to end: `SIGTERM`, unless image or file name another signal.
+    pub stop_signal: Option<String>,
     /// It has a terminal.
     pub tty: bool,
     /// Its address on each network that it joined.
@@ -101,6 +103,7 @@ impl From<api::ContainerInspectResponse> for Seen {
             exit_code: state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(-1),
             oom: state.oom_killed.unwrap_or_default(),
             error: state.error.unwrap_or_default(),
+            stop_signal: config.stop_signal,
             tty: config.tty.unwrap_or_default(),
             addresses,
             network_mode: host.network_mode.unwrap_or_default(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use devctl_drivers::docker::build::{Build, BuildError, Dockerfile};
+use devctl_drivers::docker::build::{Build, BuildError, BuildSecret, Dockerfile};
 
 use crate::support::{BASE, ImageName, engine, environment};
 
@@ -150,7 +150,8 @@ async fn a_secret_is_there_while_building_and_in_no_layer() {
     ]);
     let name = ImageName::new("secret");
     let mut build = of(dir.path(), &name);
-    build.secrets.insert("token".to_owned(), dir.path().join("token"));
+    let file = BuildSecret::File(dir.path().join("token"));
+    build.secrets.insert("token".to_owned(), file);
     build.run(&engine, &environment(dir.path()), &mut |_| {}).await.unwrap();
     let shown = std::process::Command::new("docker")
         .args([
@@ -165,6 +166,42 @@ async fn a_secret_is_there_while_building_and_in_no_layer() {
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&shown.stdout).trim(), "5");
     assert!(!shown.status.success());
+}
+
+#[tokio::test]
+async fn a_secret_of_a_variable_and_another_directory_are_there_while_building() {
+    let Some(engine) = engine().await else { return };
+    let step = "FROM busybox:latest\nCOPY --from=further /in/it /copied\n\
+        RUN --mount=type=secret,id=token wc -c < /run/secrets/token > /length\n";
+    let dir = context(&[("Dockerfile", step)]);
+    let further = tempfile::tempdir().unwrap();
+    std::fs::create_dir(further.path().join("in")).unwrap();
+    std::fs::write(further.path().join("in/it"), "from elsewhere").unwrap();
+    let name = ImageName::new("further");
+    let mut build = of(dir.path(), &name);
+    build
+        .secrets
+        .insert("token".to_owned(), BuildSecret::Value("1234567".to_owned()));
+    let place = further.path().display().to_string();
+    build.additional_contexts.insert("further".to_owned(), place);
+    let before = build.stamp().unwrap();
+    build.run(&engine, &environment(dir.path()), &mut |_| {}).await.unwrap();
+    let shown = std::process::Command::new("docker")
+        .args(["run", "--rm", &name.0, "cat", "/copied", "/length"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&shown.stdout), "from elsewhere7\n");
+    std::fs::write(further.path().join("in/it"), "another").unwrap();
+    assert_ne!(
+        build.stamp().unwrap(),
+        before,
+        "what is in the further directory belongs to the image"
+    );
+    let left = std::process::Command::new("docker")
+        .args(["image", "ls", "-q", "devctl-context-*"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
 }
 
 #[tokio::test]

@@ -10,18 +10,24 @@ use crate::render::json;
 use crate::render::table;
 use crate::suggest;
 
-/// The states that Docker Compose knows and a node can be in.
-pub(crate) const STATES: [&str; 5] = ["created", "running", "restarting", "removing", "exited"];
+/// The states that Docker Compose knows and a node can be in, and that of one whose engine does not answer.
+pub(crate) const STATES: [&str; 6] = ["created", "running", "restarting", "removing", "exited", "unknown"];
 
 /// A node's state in those words.
 pub(crate) fn state(node: &NodeStatus) -> &'static str {
     match node.state() {
+        State::Waiting if is_away(node) => "unknown",
         State::Waiting | State::Building => "created",
         State::Starting | State::Ready | State::Unhealthy => "running",
         State::Stopping => "removing",
         State::Backoff => "restarting",
         State::Down | State::Completed | State::Failed => "exited",
     }
+}
+
+/// Its engine does not answer: nobody knows how it is.
+fn is_away(node: &NodeStatus) -> bool {
+    node.holds.first().is_some_and(|hold| hold.kind == "away")
 }
 
 /// What the daemon says in one line; made up from the state where it says nothing.

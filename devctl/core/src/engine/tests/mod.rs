@@ -1,6 +1,7 @@
 //! Scripted stories: what happens on the left, what the engine wants done about it below.
 
 mod adopting;
+mod away;
 mod builds;
 mod contracts;
 mod health;

@@ -1,7 +1,7 @@
 //! How a service's image is built: the file's words in the driver's.
 
 use devctl_compose::model::{Project, Service, Ulimit};
-use devctl_drivers::docker::build::{Build, Dockerfile};
+use devctl_drivers::docker::build::{Build, BuildSecret, Dockerfile};
 use devctl_drivers::docker::labels;
 
 use super::super::normal;
@@ -32,9 +32,26 @@ pub fn build_of(project: &Project, service: &Service) -> Option<Build> {
     ]);
     let secrets = written.secrets.iter().filter_map(|reference| {
         let key = reference.source.as_ref()?;
-        let file = project.secrets.get(key)?.file.as_ref()?;
+        let secret = project.secrets.get(key)?;
+        let given = match (&secret.file, &secret.content) {
+            (Some(file), _) => BuildSecret::File(normal(&project.working_dir.join(file))),
+            // Of `content`, or of the caller's variable that `environment` names.
+            (None, Some(value)) => BuildSecret::Value(value.clone()),
+            (None, None) => return None,
+        };
         let id = reference.target.clone().unwrap_or_else(|| key.clone());
-        Some((id, normal(&project.working_dir.join(file))))
+        Some((id, given))
+    });
+    let contexts = written.additional_contexts.iter().map(|(name, value)| {
+        let place = match value.strip_prefix("service:") {
+            Some(other) => match project.service(other) {
+                Some(other) => format!("docker-image://{}", super::image(project, other)),
+                None => value.clone(),
+            },
+            None if value.contains("://") => value.clone(),
+            None => here(value),
+        };
+        (name.clone(), place)
     });
     let hosts = written.extra_hosts.0.iter();
     let ulimits = written.ulimits.iter().map(|(name, limit)| match limit {
@@ -60,7 +77,7 @@ pub fn build_of(project: &Project, service: &Service) -> Option<Build> {
         tags: written.tags.clone(),
         platform: service.platform.clone().or_else(|| written.platforms.first().cloned()),
         secrets: secrets.collect(),
-        additional_contexts: written.additional_contexts.clone(),
+        additional_contexts: contexts.collect(),
         ssh: written.ssh.0.keys().cloned().collect(),
         privileged: written.privileged,
     })

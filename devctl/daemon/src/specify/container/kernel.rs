@@ -12,8 +12,8 @@ pub(super) fn isolate(project: &Project, service: &Service, host: &mut api::Host
         (!written.is_empty()).then(|| written.clone().into_iter().collect())
     };
     host.privileged = service.privileged.then_some(true);
-    host.cap_add = list(&service.cap_add);
-    host.cap_drop = list(&service.cap_drop);
+    host.cap_add = capabilities(&service.cap_add);
+    host.cap_drop = capabilities(&service.cap_drop);
     host.group_add = list(&service.group_add);
     host.readonly_rootfs = service.read_only.then_some(true);
     host.init = service.init;
@@ -46,6 +46,15 @@ pub(super) fn isolate(project: &Project, service: &Service, host: &mut api::Host
     }
 }
 
+/// Under the kernel's own names, as Docker Compose hands them on.
+fn capabilities(written: &[String]) -> Option<Vec<String>> {
+    let name = |written: &String| match written.to_uppercase() {
+        name if name == "ALL" || name.starts_with("CAP_") => name,
+        name => format!("CAP_{name}"),
+    };
+    (!written.is_empty()).then(|| written.iter().map(name).collect())
+}
+
 /// As `docker run --security-opt`: a seccomp profile is a file here, and its content there.
 fn security(project: &Project, service: &Service, host: &mut api::HostConfig) {
     let mut options = Vec::new();
@@ -61,8 +70,7 @@ fn security(project: &Project, service: &Service, host: &mut api::HostConfig) {
                 let profile = std::fs::read_to_string(&path).unwrap_or_else(|_| value.to_owned());
                 options.push(format!("seccomp={profile}"));
             }
-            (_, "") => options.push(key.to_owned()),
-            (key, value) => options.push(format!("{key}={value}")),
+            _ => options.push(written.clone()),
         }
     }
     host.security_opt = (!options.is_empty()).then_some(options);

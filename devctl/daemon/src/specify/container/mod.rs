@@ -66,6 +66,7 @@ pub(super) fn plan(
             environment
                 .iter()
                 .map(|(key, value)| format!("{key}={value}"))
+                .chain(taken_away(service))
                 .collect(),
         ),
         cmd: command,
@@ -96,7 +97,7 @@ pub(super) fn plan(
         volumes,
         image: ImageSpec {
             name: image(project, service),
-            policy: pull_policy(service),
+            policy: ground.pull.unwrap_or_else(|| pull_policy(service)),
             platform: service.platform.clone(),
             env: ground.caller.clone(),
             build: build_of(project, service).map(Box::new),
@@ -106,7 +107,14 @@ pub(super) fn plan(
         test: test(service),
         server,
         missing_binds: mounts::must_exist(project, service),
+        renew_volumes: ground.renew_volumes,
     }
+}
+
+/// A name without a value takes a variable of the image away.
+fn taken_away(service: &Service) -> impl Iterator<Item = String> + '_ {
+    let unset = service.environment.iter().filter(|(_, value)| value.is_none());
+    unset.map(|(name, _)| name.clone())
 }
 
 /// The name of a service's image: as written, or what Compose calls one that is built.

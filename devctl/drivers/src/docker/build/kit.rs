@@ -4,7 +4,7 @@
 //! BuildKit's own sentence alone.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bollard::auth::DockerCredentials;
 use bollard::grpc::build::{
@@ -19,7 +19,7 @@ use indexmap::IndexMap;
 use tokio::sync::oneshot;
 
 use super::context::Context;
-use super::{Build, BuildError, OnLine, SILENCE};
+use super::{Build, BuildError, BuildSecret, OnLine, SILENCE};
 use crate::docker::Engine;
 use crate::docker::auth::Credentials;
 
@@ -36,7 +36,8 @@ pub(super) async fn build(
             what: "secrets and further contexts need a context that is a directory".to_owned(),
         });
     };
-    let options = options(build, &context);
+    let secrets = Secrets::put_down(build)?;
+    let options = options(build, &context, &secrets);
     on_line("building with BuildKit; with secrets or further contexts its steps are not told");
     let archive = tokio::task::spawn_blocking(move || {
         let mut bytes = Vec::new();
@@ -100,7 +101,42 @@ impl Job {
     }
 }
 
-fn options(build: &Build, context: &Context) -> ImageBuildFrontendOptions {
+/// The client library reads secrets from files alone: a value is put into one that only this user can read, and that goes with the build.
+struct Secrets {
+    dir: Option<tempfile::TempDir>,
+}
+
+impl Secrets {
+    fn put_down(build: &Build) -> Result<Self, BuildError> {
+        let io = |source| BuildError::Io {
+            doing: "write a secret to",
+            path: std::env::temp_dir(),
+            source,
+        };
+        let mut dir = None;
+        for (number, (_, secret)) in build.secrets.iter().enumerate() {
+            if let BuildSecret::Value(value) = secret {
+                let dir = match &mut dir {
+                    Some(dir) => dir,
+                    // Its mode is 0700.
+                    none => none.insert(tempfile::tempdir().map_err(io)?),
+                };
+                std::fs::write(dir.path().join(number.to_string()), value).map_err(io)?;
+            }
+        }
+        Ok(Self { dir })
+    }
+
+    fn path(&self, number: usize, secret: &BuildSecret) -> PathBuf {
+        match (secret, &self.dir) {
+            (BuildSecret::File(path), _) => path.clone(),
+            (BuildSecret::Value(_), Some(dir)) => dir.path().join(number.to_string()),
+            (BuildSecret::Value(_), None) => PathBuf::new(),
+        }
+    }
+}
+
+fn options(build: &Build, context: &Context, secrets: &Secrets) -> ImageBuildFrontendOptions {
     let mut options = ImageBuildFrontendOptions::builder()
         .dockerfile(Path::new(&context.dockerfile))
         .nocache(build.no_cache)
@@ -114,8 +150,8 @@ fn options(build: &Build, context: &Context) -> ImageBuildFrontendOptions {
     for (name, value) in &build.labels {
         options = options.label(name, value);
     }
-    for (name, path) in &build.secrets {
-        options = options.set_secret(name, &SecretSource::File(path.clone()));
+    for (number, (name, secret)) in build.secrets.iter().enumerate() {
+        options = options.set_secret(name, &SecretSource::File(secrets.path(number, secret)));
     }
     for (name, path) in &build.additional_contexts {
         options = options.named_context(name, NamedContext { path: path.clone() });

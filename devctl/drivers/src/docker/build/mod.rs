@@ -4,6 +4,7 @@
 //! 18.09 has inside) otherwise: on newer engines, and where the Dockerfile or the Compose file asks for what only BuildKit has.
 
 mod context;
+mod contexts;
 mod error;
 mod ignore;
 mod kit;
@@ -70,14 +71,32 @@ pub struct Build {
     pub tags: Vec<String>,
     /// `linux/arm64`.
     pub platform: Option<String>,
-    /// Files that steps may read and that no layer keeps: id and path.
-    pub secrets: IndexMap<String, PathBuf>,
-    /// Other contexts by name: images (`docker-image://`) and URLs.
+    /// What steps may read and no layer keeps, by id.
+    pub secrets: IndexMap<String, BuildSecret>,
+    /// Other contexts by name: directories, images (`docker-image://`) and URLs.
     pub additional_contexts: IndexMap<String, String>,
     /// Names of keys and agents that steps may use.
     pub ssh: Vec<String>,
     /// The build may do what only root of the host may.
     pub privileged: bool,
+}
+
+/// What steps may read and no layer keeps.
+#[derive(Clone, PartialEq, Eq)]
+pub enum BuildSecret {
+    /// A file.
+    File(PathBuf),
+    /// The value itself.
+    Value(String),
+}
+
+impl std::fmt::Debug for BuildSecret {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(out, "File({})", path.display()),
+            Self::Value(_) => out.write_str("Value(...)"),
+        }
+    }
 }
 
 /// Where a build's steps are.
@@ -127,8 +146,14 @@ impl Build {
         }
         let mut hasher = Sha256::new();
         Context::gather(Path::new(&self.context), &self.dockerfile)?.stamp(&mut hasher);
-        for (_, path) in &self.secrets {
-            hasher.update(std::fs::read(path).unwrap_or_default());
+        for (_, secret) in &self.secrets {
+            match secret {
+                BuildSecret::File(path) => hasher.update(std::fs::read(path).unwrap_or_default()),
+                BuildSecret::Value(value) => hasher.update(value),
+            }
+        }
+        for further in self.further_directories() {
+            Context::gather(Path::new(further), &Dockerfile::Inline(contexts::COPY.to_owned()))?.stamp(&mut hasher);
         }
         // How it is built belongs to it. Debug output names every field, and so every field that is to come.
         hasher.update(format!("{self:?}"));
@@ -156,17 +181,44 @@ impl Build {
         let context = self.gather().await?;
         let text = context.as_ref().map_or("", |context| context.text.as_str());
         let logins = auth::all_credentials(env).await?;
-        if !self.secrets.is_empty() || !self.additional_contexts.is_empty() {
-            kit::build(self, engine, context, logins, on_line).await?;
+        if self.additional_contexts.is_empty() {
+            self.make(engine, context, logins, on_line).await?;
         } else {
-            let buildkit = major(&engine.facts().version) >= 23 || needs_buildkit(text);
-            self.stream(engine, context, logins, buildkit, on_line).await?;
+            let further = contexts::carry(self, text, engine, on_line).await?;
+            let built = match further.build.gather().await {
+                Ok(context) => further.build.make(engine, context, logins, on_line).await,
+                Err(error) => Err(error),
+            };
+            further.drop_images(engine).await;
+            built?;
         }
         for tag in &self.tags {
             self.tag(engine, tag).await?;
         }
         let there = engine.image(&self.image).await?;
         there.ok_or_else(|| self.failed("the engine says that it did, and has no such image".to_owned()))
+    }
+
+    async fn make(
+        &self,
+        engine: &Engine,
+        context: Option<Context>,
+        logins: IndexMap<String, Credentials>,
+        on_line: OnLine<'_>,
+    ) -> Result<(), BuildError> {
+        if !self.secrets.is_empty() || !self.additional_contexts.is_empty() {
+            return kit::build(self, engine, context, logins, on_line).await;
+        }
+        let text = context.as_ref().map_or("", |context| context.text.as_str());
+        let buildkit = has_buildkit(engine) || needs_buildkit(text);
+        self.stream(engine, context, logins, buildkit, on_line).await
+    }
+
+    /// Makes an image that is nothing but the context: there is nothing to fetch and nothing to tell.
+    async fn copy_over(&self, engine: &Engine) -> Result<(), BuildError> {
+        let context = self.gather().await?;
+        self.stream(engine, context, IndexMap::new(), has_buildkit(engine), &mut |_| {})
+            .await
     }
 
     fn check(&self) -> Result<(), BuildError> {
@@ -180,13 +232,15 @@ impl Build {
         if self.privileged {
             return Err(unsupported("`build.privileged` is not supported"));
         }
-        let local = self.additional_contexts.values().find(|value| !value.contains("://"));
-        if let Some(local) = local {
-            return Err(unsupported(&format!(
-                "`build.additional_contexts` may name images and URLs, not the directory `{local}`"
-            )));
-        }
         Ok(())
+    }
+
+    /// Further contexts that are directories here.
+    fn further_directories(&self) -> impl Iterator<Item = &str> {
+        self.additional_contexts
+            .values()
+            .map(String::as_str)
+            .filter(|value| contexts::is_directory(value))
     }
 
     async fn gather(&self) -> Result<Option<Context>, BuildError> {
@@ -364,13 +418,15 @@ fn session_id() -> String {
         .collect()
 }
 
-/// `20.10.24+dfsg1` -> 20.
-fn major(version: &str) -> u32 {
-    version
-        .split('.')
-        .next()
-        .and_then(|number| number.parse().ok())
-        .unwrap_or_default()
+/// Whether its usual builder is BuildKit.
+fn has_buildkit(engine: &Engine) -> bool {
+    // Docker 23, by its API: an engine that somebody has built himself has no number of its own.
+    let minor = engine
+        .facts()
+        .api_version
+        .split_once('.')
+        .map(|(_, minor)| minor.parse::<u32>());
+    matches!(minor, Some(Ok(minor)) if minor >= 42)
 }
 
 /// Whether a Dockerfile uses what the first builder does not understand: mounts, documents within it, linked copies, a
