@@ -10,7 +10,6 @@ use crate::plan::{ContentHash, Plan};
 
 /// What happened. Whatever a driver reports carries the number of the run (or build) that it belongs to, so that a late
 /// word about an old one changes nothing.
-#[expect(clippy::large_enum_variant, reason = "each is moved once, into the engine")]
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The files as they are wanted now.
