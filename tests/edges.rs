@@ -186,3 +186,22 @@ fn a_name_that_is_no_service_is_an_error_with_its_place() {
     );
     assert!(said.err.contains("billing"), "a suggestion: {}", said.err);
 }
+
+#[test]
+fn a_port_that_another_one_stands_in_for_is_refused_where_names_are_strict() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let wanted = taken.local_addr().expect("an address").port();
+    let compose = pair("  edges: {}", "").replace("{target: 8080,", &format!("{{target: 8080, published: {wanted},"));
+    let project = Project::new(&compose);
+    let said = project.ok(&["up", "-d", "--wait"]);
+    assert!(said.err.contains("is taken by"), "{}", said.err);
+    let instead = port(&project, "billing");
+    assert!(!instead.ends_with(&format!(":{wanted}")), "{instead}");
+    let said = project.run(&["up", "-d", "--wait", "--strict-names"]);
+    assert_ne!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("is taken by"), "{}", said.err);
+    assert!(get(&instead, "/").contains("billing "), "nothing was changed");
+    drop(taken);
+    project.ok(&["up", "-d", "--wait", "--strict-names"]);
+    assert!(port(&project, "billing").ends_with(&format!(":{wanted}")));
+}

@@ -242,7 +242,7 @@ def docker_compose():
 
 # The product is copied into the container, which is restarted: the quickest way that Docker Compose has. The image that compiles
 # is not at hand everywhere, and what it takes is no part of what is compared.
-BINARY = os.path.join(ROOT, "target/phoenix/debug/api-gateway")
+BINARY = os.path.realpath(os.path.join(ROOT, "target/phoenix/debug/api-gateway"))
 QUICKEST = f"""services:
   api-gateway:
     develop:

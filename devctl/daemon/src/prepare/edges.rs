@@ -413,6 +413,13 @@ async fn publish(
             && ports
                 .iter()
                 .any(|port| devctl_drivers::lease::is_free(SocketAddr::new(host, *port)));
+        if strict
+            && !as_wished
+            && !free_again
+            && let Some(port) = ports.last()
+        {
+            return Err(refused(&is_taken(SocketAddr::new(host, *port)), id, project));
+        }
         if address.ip() == host && !free_again && is_as_wanted(&edge, wanted.way(id)) {
             return Ok(None);
         }
@@ -428,20 +435,9 @@ async fn publish(
         }
     }
     if let Some(listen) = taken {
-        let by = match who_listens(listen) {
-            Some(listener) => match (listener.command, listener.pid) {
-                (Some(command), Some(pid)) => format!("by `{}` (process {pid})", first_words(&command)),
-                (_, Some(pid)) => format!("by process {pid}"),
-                _ => "by a process of another user".to_owned(),
-            },
-            None => "by somebody who is gone already".to_owned(),
-        };
-        let what = format!("port {} of {} is taken {by}", listen.port(), listen.ip());
+        let what = is_taken(listen);
         if strict {
-            return Err(project::invalid(vec![format!(
-                "error: {what}, and `{}` of project `{}` wants it\nhelp: end that process, publish another port, or leave out `--strict-names` to have another one chosen",
-                id.provider, project.name
-            )]));
+            return Err(refused(&what, id, project));
         }
         remarks.push(Remark {
             node: Some(NodeId::from(id.provider.as_str())),
@@ -462,6 +458,26 @@ async fn publish(
         .await
         .map_or_else(|error| Opening::Problem(told(&error)), Opening::Edge);
     Ok(Some((id.clone(), edge)))
+}
+
+/// That somebody listens there, and who.
+fn is_taken(listen: SocketAddr) -> String {
+    let by = match who_listens(listen) {
+        Some(listener) => match (listener.command, listener.pid) {
+            (Some(command), Some(pid)) => format!("by `{}` (process {pid})", first_words(&command)),
+            (_, Some(pid)) => format!("by process {pid}"),
+            _ => "by a process of another user".to_owned(),
+        },
+        None => "by somebody who is gone already".to_owned(),
+    };
+    format!("port {} of {} is taken {by}", listen.port(), listen.ip())
+}
+
+fn refused(what: &str, id: &EdgeId, project: &Project) -> v1::Outcome {
+    project::invalid(vec![format!(
+        "error: {what}, and `{}` of project `{}` wants it\nhelp: end that process, publish another port, or leave out `--strict-names` to have another one chosen",
+        id.provider, project.name
+    )])
 }
 
 fn first_words(command: &str) -> String {
