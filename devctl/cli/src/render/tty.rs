@@ -98,9 +98,8 @@ impl Render for Tty {
             }
             // What a node's own line shows needs no second telling, unless that line is not there.
             Some(What::Notice(heard)) => {
-                let of_contracts = matches!(heard.kind.as_str(), "verified" | "tested");
-                let of_node = !heard.node.is_empty() && !of_contracts;
-                let shown_by_line = heard.level() == Level::Info && of_node && heard.lines.is_empty();
+                let of_line = !heard.node.is_empty() && !outlasts_line(&heard.kind);
+                let shown_by_line = heard.level() == Level::Info && of_line && heard.lines.is_empty();
                 if !(shown_by_line || self.show.quiet && heard.level() == Level::Info) {
                     self.told.note(heard);
                     self.above.extend(notice::notice(heard, self.style));
@@ -164,6 +163,11 @@ impl Render for Tty {
         self.paint(now, busy)?;
         self.live.leave(&mut *self.out)
     }
+}
+
+/// What was saved has arrived, and what that means for its contracts: worth reading when the node's line is gone.
+fn outlasts_line(kind: &str) -> bool {
+    matches!(kind, "replaced" | "synced" | "verified" | "tested")
 }
 
 /// What is created and started shows itself; why something is recreated, removed or left over does not.

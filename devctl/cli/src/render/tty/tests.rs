@@ -189,3 +189,28 @@ fn notices_of_weight_are_kept_and_others_are_the_lines_own() {
     );
     assert_eq!(seen, "warning: api  port 80 is taken");
 }
+
+#[test]
+fn a_reload_is_told_though_the_lines_are_gone() {
+    let mut fixture = Fixture::new(8, 60);
+    let notice = |kind: &str, text: &str| {
+        What::Notice(Notice {
+            level: Level::Info.into(),
+            node: "api".into(),
+            kind: kind.into(),
+            text: text.into(),
+            ..Default::default()
+        })
+    };
+    let seen = fixture.see(
+        0,
+        [
+            node("api", State::Ready),
+            notice("starting", "starting: main.rs changed"),
+            notice("ready", "ready after 20 ms"),
+            notice("replaced", "reloaded in 0.9 s: main.rs changed"),
+            notice("verified", "contracts: 3 kept"),
+        ],
+    );
+    assert_eq!(seen, "api  reloaded in 0.9 s: main.rs changed\napi  contracts: 3 kept");
+}
