@@ -1,5 +1,5 @@
 //! SQL steps in PostgreSQL. Values are bound as text of the type that the statement wants; the reset is one TRUNCATE, and
-//! what the migrations had put in is put back ([`super::frozen`]).
+//! what the migrations had put in is put back (`frozen.rs`).
 
 use async_trait::async_trait;
 use serde_json::Value;
