@@ -21,8 +21,10 @@ struct Engine {
 impl Engine {
     /// None: there can be none here, and that is told.
     fn start(pool: &'static str, size: Option<&'static str>) -> Option<Self> {
-        let found = Command::new("sh").args(["-c", "command -v dockerd unshare"]).output();
-        let there = found.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).lines().count() == 2);
+        let found = Command::new("sh")
+            .args(["-c", "command -v dockerd && command -v unshare"])
+            .output();
+        let there = found.is_ok_and(|output| output.status.success());
         let image = Command::new("docker").args(["image", "inspect", "busybox"]).output();
         let image = image.is_ok_and(|output| output.status.success());
         if !(there && image && nix::unistd::geteuid().is_root()) {

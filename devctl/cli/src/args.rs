@@ -277,7 +277,7 @@ pub(crate) enum Command {
     Contracts(command::contracts::Contracts),
     /// Check the Compose files and print what they mean
     Config(Box<command::config::Config>),
-    /// Print the graph of dependencies
+    /// Print the graph: who depends on whom, and the ways between services while they are up
     Graph(command::graph::Graph),
     /// Say why services are not running, or how they came up
     Why(command::why::Why),

@@ -65,7 +65,7 @@ pub(crate) struct Loop {
     waiters: Vec<Waiter>,
     attached: u32,
     shown: HashMap<NodeId, Shown>,
-    /// When the files were read last.
+    /// When it was told last that the files were changed.
     replanned: Option<Time>,
     /// The project was taken down.
     downed: bool,
@@ -451,14 +451,12 @@ impl Loop {
         }
         self.plan = command.up.plan.clone();
         let now = self.clock.now();
-        let told_before = self
-            .replanned
-            .replace(now)
-            .is_some_and(|at| now - at < Duration::from_secs(1));
+        let told_lately = self.replanned.is_some_and(|at| now - at < Duration::from_secs(1));
         // An editor that writes in two steps is told once that nothing has come of it.
-        if command.again && !(differ.is_empty() && told_before) {
+        if command.again && !(differ.is_empty() && told_lately) {
+            self.replanned = Some(now);
             let changes = NoticeKind::Replanned { changes: differ };
-            let notice = self.state.tell(None, changes, self.clock.now());
+            let notice = self.state.tell(None, changes, now);
             self.feed.notice(convert::notice(&notice, &self.clock));
         }
         if let Some(beside) = &self.performer.means.beside {
