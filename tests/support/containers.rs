@@ -57,7 +57,7 @@ impl Containers {
 impl Drop for Containers {
     fn drop(&mut self) {
         let label = format!("label=com.docker.compose.project={}", self.name);
-        let _gone = self.run(&["down", "-v", "-t", "0", "--remove-orphans"]);
+        let _gone = self.run(&["down", "-v", "-t", "0", "--remove-orphans", "--rmi", "local"]);
         let left = docker(&["ps", "-aq", "--filter", &label]).unwrap_or_default();
         for id in left.split_whitespace() {
             docker(&["rm", "-fv", id]);
