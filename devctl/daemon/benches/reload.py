@@ -235,7 +235,7 @@ def docker_compose():
     if pyenv:
         candidates.append(subprocess.run([pyenv, "which", "docker-compose"], capture_output=True, text=True).stdout.strip())
     for candidate in filter(None, candidates):
-        if subprocess.run([candidate, "version"], capture_output=True).returncode == 0:
+        if shutil.which(candidate) and subprocess.run([candidate, "version"], capture_output=True).returncode == 0:
             return candidate
     return None
 
