@@ -149,7 +149,9 @@ fn fingerprint(path: &Path) -> Option<ContentHash> {
     };
     std::thread::scope(|scope| {
         let digest_part = &digest_part;
-        let threads = [1, 2, 3].map(|number| scope.spawn(move || digest_part(number)));
+        let threads: Vec<_> = (1..PARTS)
+            .map(|number| scope.spawn(move || digest_part(number)))
+            .collect();
         let mut whole = Sha256::new();
         whole.update(digest_part(0)?);
         for thread in threads {

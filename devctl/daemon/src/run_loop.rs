@@ -1,11 +1,13 @@
 //! The one loop: wait, name the event, step, perform. Nothing in it blocks.
 
+mod commands;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use devctl_core::engine::{Down, Effect, Event, NoticeKind, RunPhase, State, Status};
-use devctl_core::plan::{Direction, Plan};
+use devctl_core::engine::{Effect, Event, NoticeKind, RunPhase, State, Status};
+use devctl_core::plan::Plan;
 use devctl_core::{NodeId, Seconds, Time};
 use devctl_drivers::docker::DockerError;
 use devctl_drivers::guardian::Guarded;
@@ -14,16 +16,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::command::{Command, ProjectFacts, Remark, UpCommand, Wait};
+use crate::command::{Command, ProjectFacts, Remark};
 use crate::convert;
 use crate::feed::Feed;
 use crate::live::Live;
 use crate::outcome::Waiter;
 use crate::perform::Performer;
-use crate::records::{ContainerRecord, KNOWN_PROJECT, Records};
+use crate::records::{ContainerRecord, Records};
 use crate::snapshot;
 use crate::sync;
-use crate::watch::{Contained, Watch, Watched};
+use crate::watch::Watch;
 use crate::wiring::Wiring;
 
 /// A daemon that has nothing to run and serves nobody ends itself after this time.
@@ -224,291 +226,6 @@ impl Loop {
                 self.step(Event::Back { host });
             }
         }
-    }
-
-    fn command(&mut self, command: Command) {
-        match command {
-            Command::Up(up) => self.up(*up),
-            Command::Replan(up) => self.replan(*up),
-            Command::Down { request, reply } => {
-                self.left.clear();
-                self.downed = request.services.is_empty();
-                let nodes = self.named(&request.services);
-                let scope: Vec<NodeId> = nodes
-                    .clone()
-                    .unwrap_or_else(|| self.state.nodes().map(|(id, _)| id.clone()).collect());
-                self.wait(Wait::Ended, scope, 0, reply);
-                let grace = request.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
-                self.step(Event::Down(Down {
-                    nodes,
-                    volumes: request.volumes,
-                    grace,
-                    kill: request.kill,
-                }));
-            }
-            Command::Act { verb, request, reply } => {
-                let act = self.act(verb, &request);
-                let wait = match (&act.verb, request.wait) {
-                    (devctl_core::engine::Verb::Stop | devctl_core::engine::Verb::Kill { .. }, _) => Wait::Ended,
-                    (_, true) => Wait::Ready,
-                    (_, false) => Wait::Started,
-                };
-                if let devctl_core::engine::Verb::Kill { signal } = &act.verb
-                    && !matches!(
-                        signal.as_str(),
-                        "SIGKILL" | "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGABRT"
-                    )
-                {
-                    // A signal that ends nothing: there is nothing to wait for.
-                    self.wait(Wait::Started, Vec::new(), 0, reply);
-                } else {
-                    self.wait(wait, act.nodes.clone(), request.wait_timeout_s, reply);
-                }
-                self.step(Event::Act(act));
-            }
-            Command::Status { request, reply } => {
-                let _gone = reply.send(snapshot::status(self, &request));
-            }
-            Command::Spec { service, reply } => {
-                let _gone = reply.send(crate::inside::spec(self, &service));
-            }
-            Command::Inside { request, reply } => {
-                let _gone = reply.send(crate::inside::inside(self, &request));
-            }
-            Command::Look { node, reply } => {
-                let run = self.state.node(&node).and_then(|node| node.run.as_ref());
-                let live = run.and_then(|run| self.performer.live(run.number));
-                let _gone = reply.send(live.cloned());
-            }
-            Command::Hello { reply } => {
-                let _gone = reply.send(self.attached);
-            }
-            Command::Stub {
-                services,
-                off,
-                stubs,
-                reply,
-            } => {
-                for (consumer, provider, stub) in stubs {
-                    self.wiring.add_stub(&consumer, &provider, stub);
-                }
-                for service in services {
-                    self.wiring.answer_from_contracts(&service, !off);
-                }
-                self.turn();
-                let _gone = reply.send(self.wiring.answered_from_contracts());
-            }
-            Command::Sync { node, batch, what } => {
-                let run = self
-                    .state
-                    .node(&node)
-                    .and_then(|node| node.run.as_ref())
-                    .map(|run| run.number);
-                // One that is not there gets its files with its next start.
-                if let Some((run, live)) = run.and_then(|run| Some((run, self.performer.live(run)?))) {
-                    sync::sync(&self.performer.means, live, run, batch, what);
-                }
-            }
-            Command::Contracts { paths } => {
-                if let Some(beside) = &self.performer.means.beside {
-                    beside.changed(paths);
-                }
-            }
-            Command::Remark(remark) => self.remark(remark),
-            Command::Attached => self.attached += 1,
-            Command::Release { kill, reply } => {
-                let last = self.attached <= 1;
-                if last {
-                    self.step(Event::Shutdown { kill });
-                }
-                let _gone = reply.send(last);
-            }
-            Command::Detached => {
-                self.attached = self.attached.saturating_sub(1);
-                if self.attached == 0 && !self.state.is_idle() {
-                    self.step(Event::Shutdown { kill: false });
-                }
-            }
-        }
-    }
-
-    fn act(&self, verb: devctl_core::engine::Verb, request: &v1::ActRequest) -> devctl_core::engine::Act {
-        use devctl_core::engine::Verb;
-        let named = self.named(&request.services);
-        let mut nodes = named.unwrap_or_else(|| self.plan.nodes.keys().cloned().collect());
-        if verb == Verb::Start && !request.no_deps {
-            nodes = self.plan.reach(&nodes, Direction::Dependencies);
-        }
-        if matches!(verb, Verb::Restart) {
-            // A job that has done its work is not run again by a restart of everything.
-            let named_any = !request.services.is_empty();
-            nodes.retain(|id| named_any || self.state.node(id).is_some_and(|node| node.completed.is_none()));
-        }
-        let grace = request.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
-        devctl_core::engine::Act { verb, nodes, grace }
-    }
-
-    /// The nodes of these services; None where none is named.
-    fn named(&self, services: &[String]) -> Option<Vec<NodeId>> {
-        if services.is_empty() {
-            return None;
-        }
-        let is_named = |id: &NodeId| {
-            services
-                .iter()
-                .any(|name| name == id.service() || *name == id.to_string())
-        };
-        Some(
-            self.state
-                .nodes()
-                .map(|(id, _)| id)
-                .filter(|id| is_named(id))
-                .cloned()
-                .collect(),
-        )
-    }
-
-    /// The files have changed: what is up follows them. What somebody has stopped, or taken down, stays so.
-    fn replan(&mut self, mut command: UpCommand) {
-        if self.downed || self.state.is_closing() || self.state.is_idle() {
-            return;
-        }
-        let is_stopped = |id: &NodeId| {
-            let node = self.state.node(id);
-            node.is_some_and(|node| node.wanted == devctl_core::engine::Wanted::Down)
-        };
-        command.up.scope.retain(|id| !is_stopped(id));
-        self.up(command);
-    }
-
-    fn up(&mut self, mut command: UpCommand) {
-        self.downed = false;
-        for found in &mut command.up.found {
-            let recorded = self.records.containers.get(&found.node.to_string());
-            let container = command.containers.get(&found.node);
-            found.number = recorded
-                .filter(|known| Some(&known.id) == container)
-                .map(|known| known.run);
-        }
-        let resolved = |spec: &std::sync::Arc<crate::spec::NodeSpec>| v1::ResolvedNode {
-            node: spec.id.to_string(),
-            resolved: Some(snapshot::resolve(spec)),
-            runtime: spec.what.word().to_owned(),
-        };
-        let told = if command.dry_run { command.specs.as_slice() } else { &[] };
-        let plan = v1::Plan {
-            changes: devctl_core::plan::changes(&command.up, &self.state)
-                .iter()
-                .map(convert::change)
-                .collect(),
-            warnings: command.warnings,
-            resolved: told.iter().map(resolved).collect(),
-        };
-        let differ = plan.changes.iter().filter(|change| change.action != "keep");
-        let differ: Vec<String> = differ
-            .map(|change| format!("{} {}", change.action, change.node))
-            .collect();
-        let _gone = command.reply.send(convert::update(v1::update::What::Plan(plan)));
-        if command.dry_run {
-            let outcome = v1::Outcome {
-                result: v1::Result::Planned.into(),
-                ..v1::Outcome::default()
-            };
-            let _gone = command.reply.send(convert::update(v1::update::What::Outcome(outcome)));
-            return;
-        }
-        for spec in command.specs {
-            self.performer.know(spec);
-        }
-        for (id, opened) in command.edges {
-            self.wiring.add(id, opened);
-        }
-        for (consumer, provider, stub) in command.stubs {
-            self.wiring.add_stub(&consumer, &provider, stub);
-        }
-        let wanted = command.wanted_edges;
-        let gone = self.wiring.prune(|id| wanted.contains(id));
-        let edges = self.wiring.edges().clone();
-        self.performer.means.tasks.spawn(async move {
-            for id in gone {
-                edges.close(&id).await;
-            }
-        });
-        // Nobody of this daemon holds them: they were an earlier one's, or somebody else's.
-        let held = |id: &str| self.performer.all_live().any(|(_, live)| live.handle.is_container(id));
-        for (_, engine, id) in command.superseded.into_iter().filter(|(_, _, id)| !held(id)) {
-            self.performer.means.tasks.spawn(async move {
-                if let Err(error) = engine.remove(&id, false).await {
-                    tracing::warn!(%error, "a container of a service that runs otherwise now could not be removed");
-                }
-            });
-        }
-        self.facts = command.project;
-        // For clients whose files cannot be read any more: who it is that runs here.
-        let known = serde_json::json!({ "name": self.facts.name, "directory": self.facts.directory });
-        if let Err(error) = std::fs::write(self.state_dir.join(KNOWN_PROJECT), known.to_string()) {
-            tracing::warn!(%error, "the project's name could not be kept");
-        }
-        self.plan = command.up.plan.clone();
-        let now = self.clock.now();
-        let told_lately = self.replanned.is_some_and(|at| now - at < Duration::from_secs(1));
-        // An editor that writes in two steps is told once that nothing has come of it.
-        if command.again && !(differ.is_empty() && told_lately) {
-            self.replanned = Some(now);
-            let changes = NoticeKind::Replanned { changes: differ };
-            let notice = self.state.tell(None, changes, now);
-            self.feed.notice(convert::notice(&notice, &self.clock));
-        }
-        if let Some(beside) = &self.performer.means.beside {
-            beside.set(command.subject);
-        }
-        for remark in command.remarks {
-            self.remark(remark);
-        }
-        let specs = self.plan.nodes.iter().map(|(id, node)| {
-            let spec = self.performer.spec(id, &node.hash);
-            (id, spec.and_then(|spec| spec.build.as_ref()))
-        });
-        let nodes = crate::watch::of_nodes(specs);
-        let containers = self.plan.nodes.iter().filter_map(|(id, node)| {
-            let spec = self.performer.spec(id, &node.hash)?;
-            (!spec.watch.is_empty()).then(|| Contained {
-                node: id.clone(),
-                rules: spec.watch.clone(),
-                build: spec.image_build().cloned().map(Box::new),
-            })
-        });
-        self.watch.set(Watched {
-            nodes,
-            containers: containers.collect(),
-            files: command.files,
-            contracts: command.contracts,
-            request: command.request,
-        });
-        let scope = command.up.scope.clone();
-        let since = self.clock.now();
-        let mut waiter = Waiter::new(command.wait, scope, since, command.reply);
-        waiter.deadline = command.timeout.map(|timeout| since + timeout);
-        waiter.stays = command.attach;
-        self.waiters.push(waiter);
-        self.step(Event::Up(command.up));
-    }
-
-    fn remark(&mut self, remark: Remark) {
-        let Remark { node, text, help } = remark;
-        let notice = self
-            .state
-            .tell(node.as_ref(), NoticeKind::Warning { text, help }, self.clock.now());
-        self.feed.notice(convert::notice(&notice, &self.clock));
-    }
-
-    fn wait(&mut self, wait: Wait, scope: Vec<NodeId>, timeout_s: u32, reply: crate::command::Reply) {
-        let now = self.clock.now();
-        let mut waiter = Waiter::new(wait, scope, now, reply);
-        // Ending has a limit of its own: the grace period, then the kill.
-        let limited = timeout_s > 0 && wait != Wait::Ended;
-        waiter.deadline = limited.then(|| now + Duration::from_secs(timeout_s.into()));
-        self.waiters.push(waiter);
     }
 
     /// Tells the engine, leads the edges to whoever serves now, and does what the engine says, in this order: a run is

@@ -89,9 +89,6 @@ impl Down {
 
     /// Containers that the daemon did not hold: of orphans, where they are to go as well, or of an earlier runtime of a service.
     async fn leftovers(&self, context: &Context, project: &Project) {
-        for problem in verifications::remove_left_behind(context, project).await {
-            eprintln!("failed to {problem}");
-        }
         if let Some(containers) = Containers::look(context, project).await
             && !containers.all.is_empty()
         {
@@ -109,12 +106,13 @@ impl Down {
         let project = context.project()?;
         project.check_services(&self.services.services)?;
         context.block_on(async {
+            let exit = self.take_down(context, &project).await?;
+            // The daemon has ended: none of it is a verification's that goes on in there.
             if self.services.services.is_empty() {
                 for problem in verifications::remove_left_behind(context, &project).await {
                     eprintln!("failed to {problem}");
                 }
             }
-            let exit = self.take_down(context, &project).await?;
             self.images(&project).await?;
             Ok(exit)
         })

@@ -24,9 +24,6 @@ use crate::project::{Project, ProjectError};
 use crate::render::verdicts::{self, Progress};
 use crate::verifications;
 
-/// Without `--answer-within`; what clap says must be the same.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-
 /// Start each provider alone and replay what its consumers expect of it
 #[derive(Args, Debug)]
 #[command(after_help = "Exit status: 0 all kept · 1 a contract is broken · 2 could not run · 130 interrupted")]
@@ -68,6 +65,7 @@ pub(crate) struct Verify {
     fail_fast: bool,
 
     /// How long an answer may take before it breaks the promise
+    // The same as `verify::ANSWER_WITHIN`.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     answer_within: Duration,
 

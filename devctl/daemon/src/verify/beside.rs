@@ -27,7 +27,7 @@ use super::place::Place;
 use super::session::{Ground, Session, with_own_servers};
 use super::stand::Stand;
 use super::work::{self, Work};
-use super::{VerifyArgs, VerifyError, summary};
+use super::{ANSWER_WITHIN, VerifyArgs, VerifyError, summary};
 use crate::consumer_tests;
 use crate::prepare::pacticipant;
 use crate::run_loop::Wake;
@@ -38,9 +38,6 @@ use crate::start::told;
 const PLACE: &str = "beside";
 /// Servers that nobody has needed for so long are ended; the next verification boots them again.
 const KEPT_UP: Duration = Duration::from_secs(600);
-/// An answer that takes longer breaks the promise: what `devctl verify` takes where nothing is said, so that both know each other's
-/// verdicts.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is verified: the project as it was planned last.
 pub(crate) struct Subject {

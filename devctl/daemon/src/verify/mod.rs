@@ -37,6 +37,9 @@ pub use devctl_pact::verify::{Outcome, Shard, Verdict, Why};
 pub use session::verify;
 pub use summary::{LastVerdict, last};
 
+/// How long an answer may take where nothing else is said. The same on save and by command, so that both know each other's verdicts.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct VerifyArgs {

@@ -38,7 +38,7 @@ pub(super) fn asked(verify: &Verify, global: &Global) -> Asked {
     if verify.reference {
         after.push("--reference".to_owned());
     }
-    if verify.answer_within != super::ANSWER_WITHIN {
+    if verify.answer_within != devctl_daemon::verify::ANSWER_WITHIN {
         let within = humantime::format_duration(verify.answer_within).to_string();
         after.extend(["--answer-within".to_owned(), within.replace(' ', "")]);
     }
