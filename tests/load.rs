@@ -8,7 +8,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Project, free_port, get, wait_for};
+use crate::support::{Project, SERVICE, free_port, get, wait_for};
 
 const LONG: Duration = Duration::from_secs(60);
 const CONNECTIONS: usize = 2_000;
@@ -171,4 +171,54 @@ fn an_edge_that_is_killed_in_the_middle_of_a_request_ends_it_at_once() {
     project.wait_until_gone(Duration::from_secs(10));
     project.ok(&["up", "-d", "--wait"]);
     assert_eq!(get(&at, "/"), Some((200, "here".to_owned())));
+}
+
+#[test]
+fn a_disk_that_is_full_while_it_runs_is_told_and_stops_nothing_and_room_is_used_again() {
+    let port = free_port();
+    let at = format!("127.0.0.1:{port}");
+    let project = Project::new(&format!(
+        r#"
+name: full
+services:
+  api:
+    image: python:3
+    ports: ["{port}:8080"]
+    environment: {{NAME: api}}
+    x-devctl: {{native: {{command: [python3, "{SERVICE}"], ports: {{"8080": PORT}}, ready: /healthz}}}}
+  noisy:
+    image: sh
+    x-devctl: {{native: {{command: [sh, -c, "head -c 900000 /dev/zero | tr '\\0' x | fold -w 100; exec sleep 1000"]}}}}
+"#
+    ));
+    let disk = "mkdir .devctl && mount -t tmpfs -o size=1m tmpfs .devctl && head -c 500000 /dev/zero > .devctl/ballast";
+    if !project.up_in_namespaces(&["--mount"], disk) {
+        return;
+    }
+    let notices = || project.ok(&["events", "--since", "1h", "--until", "0s"]).out;
+    let told = wait_for("word of the full disk", LONG, || {
+        Some(notices()).filter(|told| told.contains("are lost: "))
+    });
+    assert!(told.to_lowercase().contains("no space left on device"), "{told}");
+    // It serves, is started again, and `ps` knows of it.
+    assert_eq!(get(&at, "/").map(|(status, _)| status), Some(200));
+    let before = project.pid("api");
+    project.ok(&["restart", "api"]);
+    wait_for("another run", LONG, || get(&at, "/"));
+    assert_ne!(project.pid("api"), before);
+    // Its disk is seen from where it runs.
+    let inside = |command: &[&str]| {
+        let daemon = daemon(&project).to_string();
+        let mut nsenter = std::process::Command::new("nsenter");
+        nsenter.args(["--preserve-credentials", "-U", "-m", "-t", &daemon]);
+        nsenter.args(command).output().expect("nsenter")
+    };
+    let state = project.dir().join(".devctl").display().to_string();
+    let removed = inside(&["rm", &format!("{state}/ballast")]);
+    assert!(removed.status.success(), "{removed:?}");
+    wait_for("lines that are kept again", LONG, || {
+        get(&at, "/kept-again")?;
+        let found = inside(&["grep", "-rq", "kept-again", &format!("{state}/logs/api")]);
+        found.status.success().then_some(())
+    });
 }

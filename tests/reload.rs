@@ -44,14 +44,15 @@ fn make_executable(project: &Project, name: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("permissions");
 }
 
-/// The build's product differs with each word, so that it counts as another one.
+/// The build's product differs with each word, so that it counts as another one. It is written last: what was built of the word
+/// alone is overtaken.
 fn save(project: &Project, word: &str) {
+    project.write("src/word", word);
     project.write(
         "src/app",
         &format!("#!/bin/sh\n# {word}\nGENERATION=$(cat out/word) exec python3 $SERVICE\n"),
     );
     make_executable(project, "src/app");
-    project.write("src/word", word);
 }
 
 fn notices(project: &Project) -> String {
@@ -168,6 +169,52 @@ fn where_two_runs_must_not_meet_callers_wait() {
 }
 
 #[test]
+fn what_runs_its_sources_as_they_are_is_replaced_by_a_save_and_by_another_command() {
+    let port = free_port();
+    let at = format!("127.0.0.1:{port}");
+    let project = Project::new(&format!(
+        r#"
+name: reload
+services:
+  api:
+    image: app
+    ports: ["{port}:8080"]
+    environment: {{NAME: api}}
+    develop:
+      watch:
+        - {{action: sync+restart, path: ./src, target: /src}}
+        - {{action: sync, path: ./pages, target: /pages}}
+    x-devctl:
+      native: {{command: [sh, src/app, first], ports: {{"8080": PORT}}, ready: /healthz}}
+"#
+    ));
+    let app = |word: &str| format!("GENERATION=\"{word} $1\" exec python3 $SERVICE\n");
+    project.write("src/app", &app("one"));
+    project.write("pages/index.html", "hello");
+    project.ok(&["up", "-d", "--wait"]);
+    serves(&at, "one first");
+    project.write("src/app", &app("two"));
+    serves(&at, "two first");
+    let told = wait_for("the line of the reload", LONG, || {
+        Some(notices(&project)).filter(|told| told.contains("reloaded in"))
+    });
+    assert!(told.contains("app changed (swap ") && !told.contains("built"), "{told}");
+    // What it looks at itself is no reason, and neither is the same command again.
+    let before = project.pid("api");
+    project.write("pages/index.html", "hello again");
+    let compose = project.read("compose.yaml");
+    project.write("compose.yaml", &compose.replace("src/app, first", "\"src/app\", first"));
+    wait_for("word of the Compose file", LONG, || {
+        notices(&project).contains("everything stays as it is").then_some(())
+    });
+    assert_eq!(project.pid("api"), before);
+    project.write("compose.yaml", &compose.replace("first", "second"));
+    serves(&at, "two second");
+    let told = notices(&project);
+    assert!(told.contains("the files were changed: recreate api"), "{told}");
+}
+
+#[test]
 fn a_changed_compose_file_is_planned_anew_and_a_broken_one_changes_nothing() {
     let port = free_port();
     let at = format!("127.0.0.1:{port}");
@@ -193,28 +240,6 @@ fn a_changed_compose_file_is_planned_anew_and_a_broken_one_changes_nothing() {
     assert!(told.contains("the files were changed: recreate api"), "{told}");
 }
 
-/// `up` where the kernel gives no more than this of what a watcher needs (user_namespaces(7)).
-fn up_with(project: &Project, limit: &str) -> bool {
-    let up = project.command(&["up", "-d", "--wait"]);
-    let script = format!("echo {} && exec \"$0\" \"$@\"", limit);
-    let mut shell = std::process::Command::new("unshare");
-    shell.args(["--user", "--map-root-user", "sh", "-c", &script]);
-    shell
-        .arg(up.get_program())
-        .args(up.get_args())
-        .current_dir(project.dir());
-    shell.envs(up.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = shell.output().expect("unshare");
-    let said = String::from_utf8_lossy(&output.stderr);
-    if said.contains("unshare:") || said.contains("cannot create") {
-        assert!(std::env::var_os("CI").is_none(), "user namespaces are needed: {said}");
-        eprintln!("skipped: there are no user namespaces here: {said}");
-        return false;
-    }
-    assert!(output.status.success(), "{said}");
-    true
-}
-
 #[test]
 fn where_the_kernel_tells_of_no_changes_sources_are_looked_at_and_the_limit_is_named() {
     for (limit, named) in [
@@ -227,7 +252,7 @@ fn where_the_kernel_tells_of_no_changes_sources_are_looked_at_and_the_limit_is_n
         let port = free_port();
         let at = format!("127.0.0.1:{port}");
         let project = project(port, "{action: rebuild, path: ./src}", "");
-        if !up_with(&project, limit) {
+        if !project.up_in_namespaces(&[], &format!("echo {limit}")) {
             return;
         }
         serves(&at, "one");

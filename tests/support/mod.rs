@@ -83,6 +83,29 @@ impl Project {
         command
     }
 
+    /// `up -d --wait` below namespaces of its own (unshare(1)'s words), after a line of a shell has prepared them. Whether there are
+    /// such namespaces here; where CI says that they must be, that is asserted.
+    pub(crate) fn up_in_namespaces(&self, namespaces: &[&str], prepare: &str) -> bool {
+        let up = self.command(&["up", "-d", "--wait"]);
+        let mut shell = Command::new("unshare");
+        shell.args(["--user", "--map-root-user"]).args(namespaces);
+        shell.args(["sh", "-c", &format!("{prepare} && exec \"$0\" \"$@\"")]);
+        shell.arg(up.get_program()).args(up.get_args()).current_dir(self.dir());
+        shell.envs(up.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = shell.output().expect("unshare");
+        let said = String::from_utf8_lossy(&output.stderr);
+        if ["unshare:", "cannot create", "mount:"]
+            .iter()
+            .any(|word| said.contains(word))
+        {
+            assert!(std::env::var_os("CI").is_none(), "user namespaces are needed: {said}");
+            eprintln!("skipped: there are no user namespaces here: {said}");
+            return false;
+        }
+        assert!(output.status.success(), "{said}");
+        true
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Said {
         let began = Instant::now();

@@ -1,7 +1,6 @@
 //! Builds a node from source, and looks at what came of it.
 
 use std::io::Read as _;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use devctl_core::engine::{Built, Failure};
@@ -11,18 +10,19 @@ use devctl_drivers::exec::{self, Keep};
 use devctl_drivers::log::{RunLog, Stream};
 use devctl_drivers::process::{ProcessSpec, Stdin};
 use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
 
+use crate::product::Products;
 use crate::spec::{ContainerPlan, NodeSpec, What};
 
 /// Lines of a failed build's output that are shown.
 const SHOWN: usize = 40;
 /// Bytes of a file that are read at once.
 const PIECE: usize = 1 << 18;
-/// Into so many parts a product is cut.
-const PARTS: u64 = 4;
 
-/// Runs the build and digests its product. Dropping the future ends the build.
-pub(crate) async fn build(spec: &NodeSpec, log: &RunLog) -> Result<Built, Failure> {
+/// Runs the build, and tells its product from the one before. Without `products` nobody wants to know. Dropping the future ends the
+/// build.
+pub(crate) async fn build(spec: &NodeSpec, log: &RunLog, products: Option<&Products>) -> Result<Built, Failure> {
     if let What::Container(plan) = &spec.what
         && let Some(build) = &plan.image.build
     {
@@ -77,15 +77,21 @@ pub(crate) async fn build(spec: &NodeSpec, log: &RunLog) -> Result<Built, Failur
             output,
         });
     }
-    let Some(path) = build.artefact.clone() else {
-        return Ok(Built {
-            artefact: None,
-            ran: Some(outcome.took),
-        });
+    let artefact = match build.artefact.clone().zip(products.cloned()) {
+        Some((path, products)) => {
+            let (tell, told) = oneshot::channel();
+            tokio::task::spawn_blocking(move || {
+                products.look(&path, |identity| {
+                    // Nobody waits for a build that was overtaken.
+                    let _overtaken = tell.send(identity);
+                });
+            });
+            told.await.ok()
+        }
+        None => None,
     };
-    let digested = tokio::task::spawn_blocking(move || fingerprint(&path)).await;
     Ok(Built {
-        artefact: digested.ok().flatten(),
+        artefact,
         ran: Some(outcome.took),
     })
 }
@@ -121,75 +127,11 @@ pub(crate) fn digest(path: &Path) -> Option<ContentHash> {
     let mut piece = vec![0; PIECE];
     loop {
         match file.read(&mut piece).ok()? {
-            0 => return Some(shown(hasher)),
+            0 => break,
             count => hasher.update(&piece[..count]),
         }
     }
-}
-
-/// The same for a product, which every reload waits for: its parts are digested beside each other.
-fn fingerprint(path: &Path) -> Option<ContentHash> {
-    let file = std::fs::File::open(path).ok()?;
-    let part = file.metadata().ok()?.len().div_ceil(PARTS).max(1);
-    let digest_part = |number: u64| {
-        let mut hasher = Sha256::new();
-        let mut piece = vec![0; PIECE];
-        let mut left = part;
-        while left > 0 {
-            let wanted = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
-            match file.read_at(&mut piece[..wanted], (number + 1) * part - left).ok()? {
-                0 => break,
-                count => {
-                    hasher.update(&piece[..count]);
-                    left -= count as u64;
-                }
-            }
-        }
-        Some(hasher.finalize())
-    };
-    std::thread::scope(|scope| {
-        let digest_part = &digest_part;
-        let threads: Vec<_> = (1..PARTS)
-            .map(|number| scope.spawn(move || digest_part(number)))
-            .collect();
-        let mut whole = Sha256::new();
-        whole.update(digest_part(0)?);
-        for thread in threads {
-            whole.update(thread.join().ok()??);
-        }
-        Some(shown(whole))
-    })
-}
-
-fn shown(hasher: Sha256) -> ContentHash {
     let digest = hasher.finalize();
-    ContentHash(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_product_is_known_by_every_byte_of_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("product");
-        let of = |content: &[u8]| {
-            std::fs::write(&path, content).unwrap();
-            (fingerprint(&path).unwrap(), digest(&path).unwrap())
-        };
-        let mut content = vec![7; 3 * PIECE + 5];
-        let first = of(&content);
-        assert_eq!(of(&content), first);
-        for at in [0, PIECE - 1, PIECE, 2 * PIECE + 9, 3 * PIECE + 4] {
-            content[at] ^= 1;
-            let changed = of(&content);
-            assert!(changed.0 != first.0 && changed.1 != first.1, "{at}");
-            content[at] ^= 1;
-        }
-        content.pop();
-        assert_ne!(of(&content).0, first.0);
-        assert_ne!(of(b"").0, first.0);
-        assert_eq!(fingerprint(Path::new("/nowhere")), None);
-    }
+    let digest = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
+    Some(ContentHash(digest.collect()))
 }

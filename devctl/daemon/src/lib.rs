@@ -22,6 +22,7 @@ mod one_off;
 mod outcome;
 mod perform;
 mod prepare;
+mod product;
 mod records;
 mod remove;
 mod run_loop;
@@ -65,6 +66,7 @@ use crate::engines::Engines;
 use crate::feed::Feed;
 use crate::perform::{Means, Performer};
 use crate::prepare::Preparer;
+use crate::product::Products;
 use crate::records::Records;
 use crate::run_loop::{Loop, Wake};
 use crate::verify::beside::Beside;
@@ -186,6 +188,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
         leases: leases.clone(),
         logs: logs.clone(),
         beside: Some(Beside::start(dirs.clone(), wake.clone(), tasks.clone()).await),
+        products: Products::read(&dirs.state),
         tasks,
         wake: wake.clone(),
     };

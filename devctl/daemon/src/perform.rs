@@ -19,6 +19,7 @@ use crate::build;
 use crate::engines::Engines;
 use crate::hooks;
 use crate::live::Live;
+use crate::product::Products;
 use crate::remove;
 use crate::run_loop::Wake;
 use crate::spec::{NodeSpec, What};
@@ -37,6 +38,8 @@ pub(crate) struct Means {
     pub(crate) logs: LogStore,
     /// What verifies contracts while the graph runs; none in a graph that is made for a verification.
     pub(crate) beside: Option<Beside>,
+    /// What builds have made.
+    pub(crate) products: Products,
     pub(crate) tasks: TaskTracker,
     pub(crate) wake: mpsc::UnboundedSender<Wake>,
 }
@@ -324,7 +327,10 @@ impl Performer {
                 )),
                 Some(spec) => {
                     let log = means.log(spec, build);
-                    match token.run_until_cancelled(build::build(spec, &log)).await {
+                    match token
+                        .run_until_cancelled(build::build(spec, &log, Some(&means.products)))
+                        .await
+                    {
                         Some(outcome) => outcome,
                         None => return,
                     }

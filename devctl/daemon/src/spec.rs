@@ -39,6 +39,8 @@ pub(crate) struct NodeSpec {
     pub(crate) pre_stop: Vec<HookSpec>,
     /// How it is built.
     pub(crate) build: Option<BuildSpec>,
+    /// What it runs as it stands, where nothing is built: a change of it is a new run.
+    pub(crate) reads: Option<BuildSpec>,
     /// What a change of its files does to its container.
     pub(crate) watch: Vec<WatchRule>,
     /// Never shown, never stored.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::effect::Effect;
 use super::event::{Built, Failure};
-use super::node::{Replace, Wanted};
+use super::node::{Replace, Run, Wanted};
 use super::notice::NoticeKind;
 use super::state::State;
 use crate::{NodeId, Time};
@@ -45,10 +45,21 @@ impl State {
         self.notice(Some(id), NoticeKind::Building, now, out);
     }
 
-    /// A save: the node is built again, unless these very sources are built (or being built) already.
-    pub(super) fn on_changed(&mut self, id: &NodeId, source: String, what: &str) {
+    /// A save: the node is built again, unless these very sources are built (or being built) already. One that runs its sources as
+    /// they are is only replaced.
+    pub(super) fn on_changed(&mut self, id: &NodeId, source: String, what: &str, now: Time, out: &mut Vec<Effect>) {
         let Some(node) = self.nodes.get_mut(id) else { return };
-        if !node.plan.builds || node.wanted != Wanted::Up {
+        if node.wanted != Wanted::Up {
+            return;
+        }
+        if !node.plan.builds {
+            node.failure = None;
+            node.not_before = None;
+            node.blocked = false;
+            if node.run.as_ref().is_some_and(|run| !run.is_stopping()) {
+                node.replace = Some(Replace::new(format!("{what} changed"), now, false));
+                self.overtake_next(id, now, out);
+            }
             return;
         }
         let known = match &node.build.running {
@@ -94,6 +105,15 @@ impl State {
         self.notice(Some(id), kind, now, out);
     }
 
+    /// The run that was to take the serving one's place is of older sources than are there by now: it is given up.
+    fn overtake_next(&mut self, id: &NodeId, now: Time, out: &mut Vec<Effect>) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        let Some(next) = node.next.take() else { return };
+        let (number, grace) = (next.number, node.stop_grace());
+        node.leaving.push(next);
+        self.stop_run(id, number, grace, "newer sources have overtaken it", now, out);
+    }
+
     pub(super) fn on_built(
         &mut self,
         id: &NodeId,
@@ -130,6 +150,11 @@ impl State {
                     .run
                     .as_ref()
                     .is_some_and(|run| run.artefact.is_none() || run.artefact != node.build.artefact);
+                let is_stale = |next: &Run| next.artefact.is_none() || next.artefact != node.build.artefact;
+                let overtaken = node.next.as_ref().is_some_and(is_stale);
+                if overtaken {
+                    node.replace = None;
+                }
                 if serving && differs {
                     let reason = node.build.cause.take().unwrap_or_else(|| "built anew".to_owned());
                     let replace = node.replace.get_or_insert(Replace::new(reason, since, false));
@@ -144,6 +169,9 @@ impl State {
                     now,
                     out,
                 );
+                if overtaken {
+                    self.overtake_next(id, now, out);
+                }
             }
         }
     }

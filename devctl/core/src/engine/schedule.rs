@@ -249,7 +249,9 @@ impl State {
         out: &mut Vec<Effect>,
     ) {
         let Some(node) = self.nodes.get_mut(id) else { return };
-        let drain = node.leaving.iter().any(|run| run.number == number) && node.run.as_ref().is_some_and(Run::is_ready);
+        // One that has never served has nothing under way.
+        let has_served = |run: &Run| run.number == number && run.ready.is_some();
+        let drain = node.leaving.iter().any(has_served) && node.run.as_ref().is_some_and(Run::is_ready);
         let Some(run) = node.find_mut(number) else { return };
         run.phase = RunPhase::Stopping {
             since: now,

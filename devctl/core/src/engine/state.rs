@@ -91,7 +91,7 @@ impl State {
             Event::Act(act) => self.on_act(act, now, &mut out),
             Event::Down(down) => self.on_down(down, now, &mut out),
             Event::Shutdown { kill } => self.on_shutdown(kill, now, &mut out),
-            Event::Changed { node, source, what } => self.on_changed(&node, source, &what),
+            Event::Changed { node, source, what } => self.on_changed(&node, source, &what, now, &mut out),
             Event::Synced {
                 node,
                 run,

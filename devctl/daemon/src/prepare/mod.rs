@@ -340,7 +340,12 @@ fn plan(
             },
             verify: contracts::verify(project, service, choice, request.verify()),
             tests: contracts::tests(project, service, choice, request.verify()),
-            salt: format!("{}\0{}", choice.salt(), specify::mounted(project, service)),
+            salt: format!(
+                "{}\0{}\0{}",
+                choice.salt(),
+                specify::mounted(project, service),
+                specify::as_process(service, choice)
+            ),
         }
     };
     let mut plan = plan::build(project, facts).map_err(|error| {

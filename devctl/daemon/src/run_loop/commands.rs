@@ -258,7 +258,7 @@ impl Loop {
         }
         let specs = self.plan.nodes.iter().map(|(id, node)| {
             let spec = self.performer.spec(id, &node.hash);
-            (id, spec.and_then(|spec| spec.build.as_ref()))
+            (id, spec.and_then(|spec| spec.build.as_ref().or(spec.reads.as_ref())))
         });
         let nodes = crate::watch::of_nodes(specs);
         let containers = self.plan.nodes.iter().filter_map(|(id, node)| {

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use devctl_compose::model::{Hook, Mount, MountKind, Port, Project, Publish, Service, Watch};
+use devctl_compose::model::{Hook, Mount, MountKind, Native, Port, Project, Publish, Service, Watch, WatchAction};
 use devctl_core::NodeId;
 use devctl_core::plan::{ContentHash, Swap};
 use devctl_drivers::dirs::Dirs;
@@ -133,6 +133,7 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
             .filter_map(|hook| self::hook(hook, ground.project))
             .collect(),
         build: build(ground, service, &what),
+        reads: reads(ground, service, &what),
         watch: match &what {
             What::Container(_) => watch(ground.project, service),
             _ => Vec::new(),
@@ -328,6 +329,27 @@ fn build(ground: &Ground<'_>, service: &Service, what: &What) -> Option<BuildSpe
     })
 }
 
+/// What a process without a build is started again for: files whose rule says so. Those of `sync` it looks at itself.
+fn reads(ground: &Ground<'_>, service: &Service, what: &What) -> Option<BuildSpec> {
+    let native = service.x_devctl.native.as_ref()?;
+    let What::Process(plan) = what else { return None };
+    if native.build.is_some() {
+        return None;
+    }
+    let rules = service.develop.iter().flat_map(|develop| &develop.watch);
+    let sources: Vec<SourceTree> = rules
+        .filter(|rule| !matches!(rule.action, WatchAction::Sync | WatchAction::SyncExec))
+        .map(|rule| source_tree(ground.project, rule))
+        .collect();
+    (!sources.is_empty()).then(|| BuildSpec {
+        command: Vec::new(),
+        dir: plan.dir.clone(),
+        env: ground.caller.clone(),
+        artefact: None,
+        sources,
+    })
+}
+
 /// The path without `.` and `..`, which need not exist.
 pub(crate) fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
@@ -404,6 +426,16 @@ pub(crate) fn swap(
         true => Swap::Overlap,
         false => Swap::Restart,
     }
+}
+
+/// What the file says of a service as a process, where it is one: a new command is a new run. How it is built is a matter of its
+/// sources.
+pub(crate) fn as_process(service: &Service, choice: &Choice) -> String {
+    let native = service.x_devctl.native.clone().filter(|_| *choice == Choice::Process);
+    let native = native.map(|native| Native { build: None, ..native });
+    native
+        .and_then(|native| serde_json::to_string(&native).ok())
+        .unwrap_or_default()
 }
 
 /// A digest of the files that a server is given: other init scripts make another server.

@@ -22,6 +22,7 @@ use crate::feed::Feed;
 use crate::live::Live;
 use crate::perform::{Means, Performer};
 use crate::prepare::{LoadedProject, Preparer};
+use crate::product::Products;
 use crate::run_loop::{Loop, Wake};
 use crate::watch::Watch;
 use crate::wiring::Wiring;
@@ -76,6 +77,7 @@ impl Graph {
             engines: engines.clone(),
             leases: leases.clone(),
             logs: logs.clone(),
+            products: Products::read(&dirs.state),
             tasks: tasks.clone(),
             wake: wake.clone(),
         };

@@ -4,6 +4,7 @@
 //! told at once (after a settling time shorter than a frame). Whether it is a change at all is decided by looking at what was
 //! touched, not by the event; so lost events cost a look at everything, and where none come, looking is all there is.
 
+mod burst;
 mod loops;
 pub(crate) mod rules;
 mod system;
@@ -26,12 +27,13 @@ use crate::prepare::Preparer;
 use crate::run_loop::Wake;
 use crate::sources::{self, Listing};
 use crate::spec::{BuildSpec, SourceTree, WatchRule};
+use burst::Burst;
 use loops::Loops;
 use rules::Batch;
 use system::{Heard, System, Unheard};
 
-/// Editors write, rename and touch in bursts; a burst is one change.
-const SETTLE: Duration = Duration::from_millis(5);
+/// While git writes, its lock is looked at this often.
+const LOCKED: Duration = Duration::from_millis(5);
 /// Whoever writes without a break is not waited for any longer.
 const BURST: Duration = Duration::from_millis(200);
 /// A checkout of many files holds `.git/index.lock` meanwhile; longer than this nobody waits for it.
@@ -462,33 +464,30 @@ impl Watching {
 
     /// Gathers a burst. None: everything.
     async fn settle(&self, first: Heard, events: &mut mpsc::UnboundedReceiver<Heard>) -> Option<BTreeSet<PathBuf>> {
-        let mut paths = Some(BTreeSet::new());
-        let mut add = |heard: Heard| match (heard, &mut paths) {
-            (Heard::Paths(more), Some(paths)) => paths.extend(more),
-            (Heard::Everything, paths) => *paths = None,
-            _ => {}
-        };
-        add(first);
-        let burst = async {
-            while let Ok(Some(more)) = tokio::time::timeout(SETTLE, events.recv()).await {
-                add(more);
+        let mut burst = Burst::new(first);
+        let gather = async {
+            loop {
+                match tokio::time::timeout(burst.patience(), events.recv()).await {
+                    Ok(Some(more)) => burst.add(more),
+                    Ok(None) | Err(_) => return,
+                }
             }
         };
-        let _goes_on = tokio::time::timeout(BURST, burst).await;
+        let _goes_on = tokio::time::timeout(BURST, gather).await;
         let locks: BTreeSet<PathBuf> = self.sources().filter_map(|tree| git_lock(&tree.path)).collect();
         let checkout = async {
             while locks.iter().any(|lock| lock.exists()) {
-                if let Ok(Some(more)) = tokio::time::timeout(SETTLE, events.recv()).await {
-                    add(more);
+                if let Ok(Some(more)) = tokio::time::timeout(LOCKED, events.recv()).await {
+                    burst.add(more);
                 }
             }
             // What was written last, just before the lock went.
             while let Ok(more) = events.try_recv() {
-                add(more);
+                burst.add(more);
             }
         };
         let _someone_crashed = tokio::time::timeout(CHECKOUT, checkout).await;
-        paths
+        burst.touched()
     }
 
     fn say(&self, unheard: Option<Unheard>) {

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
 use notify::{Config, ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
@@ -12,9 +13,40 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub(super) enum Heard {
     /// Something happened here.
-    Paths(Vec<PathBuf>),
+    Paths(Vec<PathBuf>, Stage),
     /// Events were lost: everything may have changed.
     Everything,
+}
+
+/// How far what happens to a file has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It is there, empty.
+    Made,
+    /// Something was written into it.
+    Written,
+    /// Whoever wrote it has closed it, or it was moved here whole.
+    Complete,
+    /// It is not there any more.
+    Gone,
+    /// Its content is as it was, or it is told of otherwise as well.
+    Beside,
+    /// A directory, a link, or where the system says no more.
+    OpenEnded,
+}
+
+impl Stage {
+    fn of(kind: EventKind) -> Self {
+        match kind {
+            EventKind::Create(CreateKind::File) => Self::Made,
+            EventKind::Modify(ModifyKind::Data(_)) => Self::Written,
+            EventKind::Access(AccessKind::Close(AccessMode::Write))
+            | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Self::Complete,
+            EventKind::Remove(RemoveKind::File) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => Self::Gone,
+            EventKind::Modify(ModifyKind::Metadata(_) | ModifyKind::Name(RenameMode::Both)) => Self::Beside,
+            _ => Self::OpenEnded,
+        }
+    }
 }
 
 /// Watches directories one by one.
@@ -143,8 +175,13 @@ fn hear(heard: mpsc::UnboundedSender<Heard>) -> impl Fn(notify::Result<notify::E
     move |event| {
         let said = match event {
             Ok(event) if event.need_rescan() => Heard::Everything,
-            Ok(event) if matches!(event.kind, EventKind::Access(_)) => return,
-            Ok(event) => Heard::Paths(event.paths),
+            Ok(event) => {
+                let closed = AccessKind::Close(AccessMode::Write);
+                if matches!(event.kind, EventKind::Access(access) if access != closed) {
+                    return;
+                }
+                Heard::Paths(event.paths, Stage::of(event.kind))
+            }
             Err(_) => return,
         };
         let _ended = heard.send(said);
@@ -208,7 +245,7 @@ mod tests {
     async fn hears(events: &mut mpsc::UnboundedReceiver<Heard>, path: &Path) {
         let heard = async {
             while let Some(heard) = events.recv().await {
-                if matches!(heard, Heard::Paths(paths) if paths.iter().any(|one| one == path)) {
+                if matches!(heard, Heard::Paths(paths, _) if paths.iter().any(|one| one == path)) {
                     return;
                 }
             }

@@ -184,6 +184,97 @@ fn a_save_builds_and_swaps_and_says_what_was_changed() {
 }
 
 #[test]
+fn a_save_while_the_new_run_starts_overtakes_it() {
+    let mut story = Story::new();
+    story.up(&[node("api").built().tested().overlapping()]);
+    story.built("api", "x1");
+    story.ready("api");
+    let save = |source: &str| Event::Changed {
+        node: "api".into(),
+        source: source.to_owned(),
+        what: format!("src/{source}.rs"),
+    };
+    story.step("saved", save("s2"));
+    story.after(800).built("api", "x2");
+    story.after(100).started("api");
+    story.told();
+    story.step("saved again", save("s3"));
+    story.after(800).built("api", "x3");
+    insta::assert_snapshot!(story.told(), @r"
+     0.90 saved again
+      build api #5
+      | api building
+     1.70 api build #5 made x3
+      | api built in 0.8 s
+      stop api #4 within 10 s
+      | api stopping: newer sources have overtaken it
+      | api starting: src/s3.rs changed
+      start api #6
+    ");
+    // What was starting is as good as what serves: there is nothing to replace.
+    story.step("taken back", save("s1"));
+    story.after(800).built("api", "x1");
+    insta::assert_snapshot!(story.told(), @r"
+     1.70 taken back
+      build api #7
+      | api building
+     2.50 api build #7 made x1
+      | api built in 0.8 s
+      stop api #6 within 10 s
+      | api stopping: newer sources have overtaken it
+    ");
+}
+
+#[test]
+fn a_save_replaces_what_runs_its_sources_as_they_are() {
+    let mut story = Story::new();
+    story.up(&[node("web").tested().overlapping()]);
+    story.ready("web");
+    story.told();
+    let save = |what: &str| Event::Changed {
+        node: "web".into(),
+        source: what.to_owned(),
+        what: what.to_owned(),
+    };
+    story.step("saved", save("app.js"));
+    story.after(100).started("web");
+    story.step("saved again", save("2 files"));
+    story.after(100).started("web");
+    story.after(100).probed("web", true);
+    insta::assert_snapshot!(story.told(), @r"
+     0.00 saved
+      | web starting: app.js changed
+      start web #2
+     0.10 web #2 started
+      | web started
+      probe web #2
+     0.10 saved again
+      stop web #2 within 10 s
+      | web stopping: newer sources have overtaken it
+      | web starting: 2 files changed
+      start web #3
+     0.20 web #3 started
+      | web started
+      probe web #3
+     0.30 web #3 test passed
+      | web ready after 0.1 s
+      | web reloaded in 0.2 s: 2 files changed (swap 0.2 s)
+      stop web #1 within 10 s, after draining
+      | web stopping: a newer run serves
+    ");
+    for (run, code) in [(2, 0), (1, 0), (3, 1)] {
+        story.exited_run("web", run, code);
+    }
+    story.told();
+    story.step("saved", save("app.js"));
+    insta::assert_snapshot!(story.told(), @r"
+     0.30 saved
+      | web starting
+      start web #4
+    ");
+}
+
+#[test]
 fn a_save_after_a_failed_first_build_tries_again() {
     let mut story = Story::new();
     story.up(&[node("api").built()]);

@@ -1,0 +1,302 @@
+//! What builds make. A product is known by every byte of it, but that it is another one than before is told by the first part
+//! that differs: whoever waits for a reload does not wait for the rest to be read.
+//!
+//! So a new product's identity is a name that is given, not a digest of it: what was there before is kept, part by part, and a
+//! product that is the same again keeps its name, also for the next daemon.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use devctl_core::plan::ContentHash;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Bytes that are digested by themselves.
+const PART: u64 = 1 << 20;
+/// Nobody gains by more threads than memory has lanes.
+const THREADS: usize = 4;
+const FILE: &str = "products.json";
+
+/// Every product that was seen here last. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Products {
+    file: PathBuf,
+    known: Arc<Mutex<BTreeMap<PathBuf, Slot>>>,
+}
+
+/// One product; locked while it is looked at.
+type Slot = Arc<Mutex<Option<Known>>>;
+
+/// A product as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    identity: String,
+    len: u64,
+    /// A digest of each part.
+    parts: Vec<String>,
+}
+
+impl Products {
+    /// What an earlier daemon knew, in its directory.
+    pub(crate) fn read(state_dir: &Path) -> Self {
+        let file = state_dir.join(FILE);
+        // What is not there, or cannot be read, is looked at as a whole.
+        let known: BTreeMap<PathBuf, Known> = std::fs::read(&file)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        let slots = known
+            .into_iter()
+            .map(|(path, known)| (path, Slot::new(Mutex::new(Some(known)))));
+        Self {
+            file,
+            known: Arc::new(Mutex::new(slots.collect())),
+        }
+    }
+
+    /// Looks at a product and tells its identity as soon as that is sure; then learns the rest of it. Not told: it cannot be read.
+    pub(crate) fn look(&self, path: &Path, tell: impl FnOnce(ContentHash)) {
+        let slot = lock(&self.known).entry(path.to_owned()).or_default().clone();
+        let mut known = lock(&slot);
+        let Some((file, before)) = File::open(path)
+            .ok()
+            .and_then(|file| Some((state(&file)?, file)))
+            .map(|(state, file)| (file, state))
+        else {
+            *known = None;
+            return;
+        };
+        let len = before.1;
+        let found = match known.take() {
+            Some(last) if last.len == len => match parts(&file, len, Some(&last.parts), THREADS) {
+                Look::Same => {
+                    tell(ContentHash(last.identity.clone()));
+                    *known = Some(last);
+                    return;
+                }
+                Look::Differs(part) => Some(name(&last.identity, &part)),
+                Look::Read(_) | Look::Unreadable => None,
+            },
+            Some(last) => Some(name(&last.identity, &len.to_string())),
+            None => None,
+        };
+        let (parts, identity) = match found {
+            Some(identity) => {
+                tell(ContentHash(identity.clone()));
+                // Whatever is being started now needs the processor more.
+                (parts(&file, len, None, 1), identity)
+            }
+            None => match parts(&file, len, None, THREADS) {
+                Look::Read(parts) => {
+                    let identity = digest(parts.concat().as_bytes());
+                    tell(ContentHash(identity.clone()));
+                    (Look::Read(parts), identity)
+                }
+                unreadable => (unreadable, String::new()),
+            },
+        };
+        // One that was written meanwhile is neither the one nor the other.
+        let stayed = File::open(path).ok().and_then(|file| state(&file)) == Some(before);
+        *known = match parts {
+            Look::Read(parts) if stayed => Some(Known { identity, len, parts }),
+            _ => None,
+        };
+        drop(known);
+        self.keep();
+    }
+
+    /// Writes down what is known, for the next daemon. One that cannot be written costs it a look at everything.
+    fn keep(&self) {
+        let slots = lock(&self.known);
+        // One that is being looked at is written down when that is done.
+        let known: BTreeMap<&PathBuf, Known> = slots
+            .iter()
+            .filter_map(|(path, slot)| Some((path, slot.try_lock().ok()?.clone()?)))
+            .collect();
+        let new = self.file.with_extension("json.new");
+        let written = serde_json::to_vec(&known)
+            .map_err(std::io::Error::from)
+            .and_then(|text| std::fs::write(&new, text))
+            .and_then(|()| std::fs::rename(&new, &self.file));
+        if let Err(error) = written {
+            tracing::debug!(%error, "what is known of products could not be written");
+        }
+    }
+}
+
+/// What comes of reading a product.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    /// It is as it was.
+    Same,
+    /// This part is another one.
+    Differs(String),
+    /// All of its parts, where there was nothing to compare with.
+    Read(Vec<String>),
+    Unreadable,
+}
+
+/// Reads a file part by part, on several threads; ends at the first part that is not as it was.
+fn parts(file: &File, len: u64, before: Option<&[String]>, threads: usize) -> Look {
+    let count = usize::try_from(len.div_ceil(PART)).unwrap_or(usize::MAX);
+    let (next, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let differs = Mutex::new(None);
+    let work = || {
+        let mut read = Vec::new();
+        while !ended.load(Relaxed) {
+            let number = next.fetch_add(1, Relaxed);
+            if number >= count {
+                return Some(read);
+            }
+            let Some(part) = part(file, number, len) else {
+                ended.store(true, Relaxed);
+                return None;
+            };
+            if before.is_some_and(|before| before.get(number) != Some(&part)) {
+                ended.store(true, Relaxed);
+                *lock(&differs) = Some(part);
+                return None;
+            }
+            read.push((number, part));
+        }
+        None
+    };
+    // The first part is looked at before anybody else is woken: a linker's note of what it has made stands there.
+    if let Some(before) = before.filter(|_| count > 0) {
+        match part(file, 0, len) {
+            Some(part) if before.first() != Some(&part) => return Look::Differs(part),
+            Some(_) => {}
+            None => return Look::Unreadable,
+        }
+    }
+    let read: Vec<Option<Vec<(usize, String)>>> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(count)).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let joined = others.into_iter().map(|thread| thread.join().ok().flatten());
+        joined.chain([own]).collect()
+    });
+    if let Some(part) = lock(&differs).take() {
+        return Look::Differs(part);
+    }
+    let Some(read) = read.into_iter().collect::<Option<Vec<_>>>() else {
+        return Look::Unreadable;
+    };
+    if before.is_some() {
+        return Look::Same;
+    }
+    let all: BTreeMap<usize, String> = read.into_iter().flatten().collect();
+    Look::Read(all.into_values().collect())
+}
+
+/// The digest of one part.
+fn part(file: &File, number: usize, len: u64) -> Option<String> {
+    let from = u64::try_from(number).ok()? * PART;
+    let mut bytes = vec![0; usize::try_from(PART.min(len - from)).ok()?];
+    file.read_exact_at(&mut bytes, from).ok()?;
+    Some(digest(&bytes))
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A name for what came after `last`.
+fn name(last: &str, difference: &str) -> String {
+    let now = jiff::Timestamp::now().as_nanosecond();
+    digest(format!("{last} {difference} {now}").as_bytes())
+}
+
+/// Which file it is, how long it is and when it was written.
+fn state(file: &File) -> Option<(u64, u64, std::time::SystemTime)> {
+    let metadata = file.metadata().ok()?;
+    Some((metadata.ino(), metadata.len(), metadata.modified().ok()?))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bench {
+        dir: tempfile::TempDir,
+        products: Products,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            Self {
+                products: Products::read(dir.path()),
+                dir,
+            }
+        }
+
+        fn look(&self) -> Option<ContentHash> {
+            let mut told = None;
+            self.products
+                .look(&self.dir.path().join("product"), |identity| told = Some(identity));
+            told
+        }
+
+        fn of(&self, content: &[u8]) -> ContentHash {
+            std::fs::write(self.dir.path().join("product"), content).unwrap();
+            self.look().unwrap()
+        }
+    }
+
+    #[test]
+    fn a_product_is_known_by_every_byte_of_it() {
+        let bench = Bench::new();
+        let part = usize::try_from(PART).unwrap();
+        let mut content = vec![7; 3 * part + 5];
+        let mut last = bench.of(&content);
+        assert_eq!(bench.of(&content), last);
+        for at in [0, part - 1, part, 2 * part + 9, 3 * part + 4] {
+            content[at] ^= 1;
+            let changed = bench.of(&content);
+            assert_ne!(changed, last, "{at}");
+            assert_eq!(bench.of(&content), changed, "{at}");
+            last = changed;
+        }
+        content.pop();
+        assert_ne!(bench.of(&content), last);
+        let empty = bench.of(b"");
+        assert_eq!(bench.of(b""), empty);
+    }
+
+    #[test]
+    fn its_name_outlives_the_daemon() {
+        let mut bench = Bench::new();
+        bench.of(b"one");
+        let second = bench.of(b"two");
+        bench.products = Products::read(bench.dir.path());
+        assert_eq!(bench.look(), Some(second));
+        std::fs::write(bench.dir.path().join(FILE), "{").unwrap();
+        bench.products = Products::read(bench.dir.path());
+        let whole = bench.look();
+        bench.products = Bench::new().products;
+        assert_eq!(
+            bench.look(),
+            whole,
+            "of a product that nothing is known of, its content alone says which it is"
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_name() {
+        let bench = Bench::new();
+        assert_eq!(bench.look(), None);
+        let first = bench.of(b"one");
+        std::fs::remove_file(bench.dir.path().join("product")).unwrap();
+        assert_eq!(bench.look(), None);
+        assert_eq!(bench.of(b"one"), first);
+    }
+}
