@@ -211,6 +211,68 @@ services:
 }
 
 #[test]
+fn a_service_that_changes_sides_reaches_its_providers_until_the_next_run_serves() {
+    let compose = format!(
+        r#"
+services:
+  caller:
+    image: {IMAGE}
+    init: true
+    environment: {{NAME: caller, OUTSIDE_URL: "http://outside:8080/"}}
+    command: {}
+    ports: ["{}:80"]
+    x-devctl:
+      native:
+        build: [cat, go]
+        command: [python3, $SERVICE]
+        ports: {{"80": PORT}}
+        ready: /healthz
+  outside:
+    image: app
+    environment: {{NAME: outside}}
+    x-devctl:
+      native: {{command: [python3, $SERVICE], ports: {{"8080": PORT}}, ready: /healthz}}
+"#,
+        web("in a container"),
+        free_port()
+    );
+    let Some(project) = project(&compose) else { return };
+    let native = ["--runtime", "caller=native"];
+    let docker_side = ["--runtime", "caller=docker"];
+    project.ok(&[&docker_side[..], &["up", "-d", "--wait"]].concat());
+    let container = format!("{}-caller-1", project.name);
+    let calls = || docker(&["exec", &container, "sh", "-c", "wget -q -O- $OUTSIDE_URL"]);
+    assert!(calls().is_some_and(|body| body.contains("outside")));
+
+    // Its build ends when somebody writes there.
+    let go = project.project.dir().join("go");
+    nix::unistd::mkfifo(&go, nix::sys::stat::Mode::S_IRWXU).expect("a pipe with a name");
+    let up = || {
+        let args = [&["--runtime", "auto"], &native[..], &["up", "-d", "--wait"]].concat();
+        project.project.command(&args).spawn().expect("devctl can be run")
+    };
+    let mut first = up();
+    wait_for("the build", Duration::from_secs(20), || {
+        let node = project.project.node("caller");
+        node.to_string().contains("to be replaced").then_some(())
+    });
+    assert!(
+        calls().is_some_and(|body| body.contains("outside")),
+        "the container still serves, and was told of an address that is now another runtime's"
+    );
+    // Back, before anything came of it: the address is the one that the container knows.
+    project.ok(&[&docker_side[..], &["up", "-d", "--wait"]].concat());
+    assert!(calls().is_some_and(|body| body.contains("outside")));
+    first.wait().expect("an end");
+    let mut second = up();
+    project.project.write("go", "");
+    assert!(second.wait().is_ok_and(|status| status.success()));
+    assert_eq!(project.project.node("caller")["Runtime"], "native");
+    let (_, body) = get(&project.published("caller", "80"), "/").expect("an answer");
+    assert!(body.contains("caller"), "{body}");
+}
+
+#[test]
 fn what_docker_compose_started_is_listed_and_taken_over() {
     if Command::new("docker-compose").arg("version").output().is_err() {
         eprintln!("skipped: there is no docker-compose");

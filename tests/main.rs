@@ -9,6 +9,7 @@ mod engine;
 mod load;
 mod onsave;
 mod phoenix;
+mod phoenix_docker;
 mod reload;
 mod servers;
 mod shapes;

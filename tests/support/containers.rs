@@ -62,6 +62,12 @@ impl Drop for Containers {
         for id in left.split_whitespace() {
             docker(&["rm", "-fv", id]);
         }
+        // Images whose name a later build has taken.
+        let images =
+            docker(&["image", "ls", "-q", "--filter", "dangling=true", "--filter", &label]).unwrap_or_default();
+        for id in images.split_whitespace() {
+            docker(&["image", "rm", "-f", id]);
+        }
         for kind in ["network", "volume"] {
             let left = docker(&[kind, "ls", "-q", "--filter", &label]).unwrap_or_default();
             for id in left.split_whitespace() {

@@ -17,6 +17,8 @@ use crate::spec::What;
 pub(crate) struct Wiring {
     edges: Arc<Edges>,
     wires: BTreeMap<EdgeId, Wire>,
+    /// Where edges were before, for runs that were told so.
+    former: Vec<Former>,
     /// Stand-ins, by consumer and provider.
     stubs: HashMap<(String, String), Arc<dyn Stub>>,
     /// Services that are answered from contracts though they could run.
@@ -33,6 +35,14 @@ pub(crate) struct Wire {
     lead: Lead,
     /// Waits that have been told.
     told_held: u64,
+}
+
+/// An edge that has moved, or that the files name no more.
+struct Former {
+    id: EdgeId,
+    wire: Wire,
+    /// Of its consumer; with the last of them, it goes.
+    runs: Vec<u64>,
 }
 
 /// Where an edge was led last.
@@ -52,6 +62,7 @@ impl Wiring {
         Self {
             edges,
             wires: BTreeMap::new(),
+            former: Vec::new(),
             stubs: HashMap::new(),
             stubbed: BTreeSet::new(),
             draining: HashMap::new(),
@@ -63,22 +74,48 @@ impl Wiring {
         self.wires.iter()
     }
 
-    /// Takes over an edge that has been opened, or could not be.
-    pub(crate) fn add(&mut self, id: EdgeId, opening: Opening) {
+    /// Takes over an edge that has been opened, or could not be. One that was elsewhere before leads on while a run that was told
+    /// of it is there.
+    pub(crate) fn add(&mut self, id: EdgeId, opening: Opening, performer: &Performer) {
         let (edge, problem, lead) = match opening {
             Opening::Edge(edge) => (Some(edge), None, Lead::Nowhere),
             Opening::Problem(why) => (None, Some(why), Lead::Nowhere),
             Opening::Direct(at) => (None, None, Lead::Direct(at)),
         };
-        self.wires.insert(
-            id,
-            Wire {
-                edge,
-                problem,
-                lead,
-                told_held: 0,
-            },
-        );
+        let wire = Wire {
+            edge,
+            problem,
+            lead,
+            told_held: 0,
+        };
+        let now = wire.address();
+        self.former
+            .retain(|former| former.id != id || now.is_none() || former.wire.address() != now);
+        if let Some(before) = self.wires.insert(id.clone(), wire)
+            && before.address() != now
+        {
+            self.keep(id, before, performer);
+        }
+    }
+
+    /// Takes over what is open under a name of `wanted` and was never told of: what opened it came to no end.
+    pub(crate) fn add_found<'a>(&mut self, wanted: impl Iterator<Item = &'a EdgeId>, performer: &Performer) {
+        for id in wanted {
+            let known = self.wires.get(id).and_then(Wire::address);
+            if let Some(edge) = self.edges.get(id)
+                && known != Some(edge.address())
+            {
+                self.add(id.clone(), Opening::Edge(edge), performer);
+            }
+        }
+    }
+
+    fn keep(&mut self, id: EdgeId, wire: Wire, performer: &Performer) {
+        let of_consumer = performer
+            .all_live()
+            .filter(|(_, live)| live.spec.id.service() == id.consumer);
+        let runs = of_consumer.map(|(run, _)| run).collect();
+        self.former.push(Former { id, wire, runs });
     }
 
     /// A stand-in for `provider`, for `consumer` alone.
@@ -114,7 +151,14 @@ impl Wiring {
         for (id, _) in state.nodes() {
             providers.entry(id.service()).or_default().push(id.clone());
         }
-        for (id, wire) in &mut self.wires {
+        let ended = |former: &Former| !former.runs.iter().any(|run| performer.live(*run).is_some());
+        for Former { wire, .. } in self.former.extract_if(.., |former| ended(former)) {
+            if let Some(edge) = wire.edge {
+                performer.means.tasks.spawn(async move { edge.close().await });
+            }
+        }
+        let former = self.former.iter_mut().map(|former| (&former.id, &mut former.wire));
+        for (id, wire) in self.wires.iter_mut().chain(former) {
             let Some(edge) = &wire.edge else { continue };
             let nodes = providers
                 .get(id.provider.as_str())
@@ -151,7 +195,13 @@ impl Wiring {
     /// What waited for a service while it was away, and the longest of these waits; each wait is told once.
     pub(crate) fn held(&mut self, service: &str) -> (u64, Duration) {
         let (mut count, mut longest) = (0, Duration::ZERO);
-        for (_, wire) in self.wires.iter_mut().filter(|(id, _)| id.provider == service) {
+        let former = self.former.iter_mut().map(|former| (&former.id, &mut former.wire));
+        for (_, wire) in self
+            .wires
+            .iter_mut()
+            .chain(former)
+            .filter(|(id, _)| id.provider == service)
+        {
             let Some(report) = wire.edge.as_ref().map(Edge::held) else {
                 continue;
             };
@@ -172,18 +222,15 @@ impl Wiring {
         self.draining.remove(service).unwrap_or_default()
     }
 
-    /// Closes every edge that none of `keep` names.
-    pub(crate) fn prune(&mut self, keep: impl Fn(&EdgeId) -> bool) -> Vec<EdgeId> {
+    /// Every edge that `keep` does not name goes, with the runs that were told of it.
+    pub(crate) fn prune(&mut self, keep: impl Fn(&EdgeId) -> bool, performer: &Performer) {
         let gone: Vec<EdgeId> = self.wires.keys().filter(|id| !keep(id)).cloned().collect();
-        for id in &gone {
-            self.wires.remove(id);
+        for id in gone {
+            self.edges.set_aside(&id);
+            if let Some(wire) = self.wires.remove(&id) {
+                self.keep(id, wire, performer);
+            }
         }
-        gone
-    }
-
-    /// The service that edges are of.
-    pub(crate) fn edges(&self) -> &Arc<Edges> {
-        &self.edges
     }
 }
 

@@ -203,6 +203,10 @@ impl Edge {
         self.0.faults.list().to_vec()
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.closed.is_cancelled()
+    }
+
     /// Refuses new connections, and waits until nothing is under way; at the deadline closes what is left.
     pub(crate) async fn quiesce(&self, deadline: Duration) {
         self.0.stop_listening();
@@ -210,8 +214,9 @@ impl Edge {
         current.wait(deadline).await;
     }
 
-    /// Closes listener and connections, and waits until they are gone.
-    pub(crate) async fn close(&self) {
+    /// Closes listener and connections, and waits until they are gone. For an edge that was set aside: one with a name is closed
+    /// by it, with [`Edges::close`](crate::Edges::close).
+    pub async fn close(&self) {
         self.0.deaf.cancel();
         self.0.closed.cancel();
         self.0.tasks.close();

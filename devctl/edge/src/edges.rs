@@ -1,6 +1,7 @@
 //! All edges of a project: the thread that serves them, and what they share.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct Edges {
     calling: Handle,
     traffic: Arc<Traffic>,
     open: Mutex<Option<BTreeMap<EdgeId, Edge>>>,
+    /// Open, and without a name.
+    aside: Mutex<Vec<Edge>>,
     stop: CancellationToken,
     stopped: CancellationToken,
 }
@@ -69,6 +72,7 @@ impl Edges {
             calling,
             traffic,
             open: Mutex::new(Some(BTreeMap::new())),
+            aside: Mutex::new(Vec::new()),
             stop,
             stopped,
         })
@@ -136,16 +140,47 @@ impl Edges {
         }
     }
 
+    /// Takes an edge's name away: it listens and leads on for whoever was told of it, and another one may have the name. The
+    /// caller closes it.
+    pub fn set_aside(&self, id: &EdgeId) -> Option<Edge> {
+        let edge = self.all().as_mut().and_then(|edges| edges.remove(id))?;
+        let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        aside.retain(|edge| !edge.is_closed());
+        aside.push(edge.clone());
+        Some(edge)
+    }
+
+    /// Where an edge of that name still listens that was set aside, if that is at `ip`.
+    pub fn aside(&self, id: &EdgeId, ip: IpAddr) -> Option<SocketAddr> {
+        let aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = aside.iter().filter(|edge| edge.id() == id && !edge.is_closed());
+        open.find_map(|edge| Some(edge.address()).filter(|at| at.ip() == ip))
+    }
+
+    /// Gives its name back to an edge that was set aside and still listens there.
+    pub fn take_back(&self, id: &EdgeId, address: SocketAddr) -> Option<Edge> {
+        let mut open = self.all();
+        let edges = open.as_mut().filter(|edges| !edges.contains_key(id))?;
+        let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |edge: &Edge| edge.id() == id && edge.address() == address && !edge.is_closed();
+        let at = aside.iter().position(is_it)?;
+        let edge = aside.swap_remove(at);
+        edges.insert(id.clone(), edge.clone());
+        Some(edge)
+    }
+
     /// Closes every edge and ends the thread. New connections are refused at once; what is under way has until
     /// `deadline`.
     pub async fn shutdown(&self, deadline: Duration) {
-        let edges = self.all().take().unwrap_or_default();
-        for edge in edges.values() {
+        let named = self.all().take().unwrap_or_default();
+        let aside = std::mem::take(&mut *self.aside.lock().unwrap_or_else(PoisonError::into_inner));
+        let edges: Vec<Edge> = named.into_values().chain(aside).collect();
+        for edge in &edges {
             edge.0.stop_listening();
         }
-        let drained = futures::future::join_all(edges.values().map(|edge| edge.quiesce(deadline)));
+        let drained = futures::future::join_all(edges.iter().map(|edge| edge.quiesce(deadline)));
         drained.await;
-        futures::future::join_all(edges.values().map(Edge::close)).await;
+        futures::future::join_all(edges.iter().map(Edge::close)).await;
         self.stop.cancel();
         self.stopped.cancelled().await;
     }

@@ -19,11 +19,17 @@ fn sources(stamp: &str) -> &str {
 
 impl State {
     pub(super) fn build_if_due(&mut self, id: &NodeId, now: Time, out: &mut Vec<Effect>) {
-        if !self
-            .nodes
-            .get_mut(id)
-            .is_some_and(|node| std::mem::take(&mut node.build.due))
-        {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        if !std::mem::take(&mut node.build.due) {
+            // What the file does not want built any more, as where the node changes its runtime, is waited for by nobody.
+            if !node.plan.builds
+                && let Some((build, _, _)) = node.build.running.take()
+            {
+                out.push(Effect::CancelBuild {
+                    node: id.clone(),
+                    build,
+                });
+            }
             return;
         }
         let number = self.number();

@@ -54,6 +54,14 @@ impl State {
             match change.action {
                 Action::Create | Action::Start | Action::RunAgain | Action::Keep | Action::Build => {
                     self.want(&id, &up, now);
+                    if change.action == Action::Keep
+                        && let Some(node) = self.nodes.get_mut(&id)
+                    {
+                        // The file says again what the run that is there was made from, before anything came of what it said meanwhile.
+                        let of_file = |replace: &mut Replace| !replace.stop_first && replace.build.is_none();
+                        node.replace
+                            .take_if(|replace| of_file(replace) && replace.begun.is_none());
+                    }
                 }
                 Action::Recreate => {
                     self.want(&id, &up, now);
@@ -97,8 +105,10 @@ impl State {
         if node.plan.builds && !up.no_build {
             let source = up.sources.get(id).cloned();
             let stale = node.build.stamp.is_none() || source.is_none() || source != node.build.stamp;
-            // Without a known source state a build is due only where a run is.
-            let due = up.build || (stale && (source.is_some() || node.run.is_none()));
+            // Without a known source state a build is due where no run of this very configuration is: the one before may have been built
+            // otherwise, or have run elsewhere.
+            let as_planned = node.run.as_ref().is_some_and(|run| run.hash == node.plan.hash);
+            let due = up.build || (stale && (source.is_some() || !as_planned));
             node.build.source = source;
             node.build.due = due;
         }

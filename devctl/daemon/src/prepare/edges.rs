@@ -265,7 +265,10 @@ pub(super) async fn open(
                 };
                 // One that is open stays where it is: whoever was told of it goes on.
                 let open = preparer.edges.get(&id).map(|edge| edge.address());
-                let listen = match direct.or(open.filter(|at| shared && at.ip() == ip)) {
+                let open = open
+                    .filter(|at| at.ip() == ip)
+                    .or_else(|| preparer.edges.aside(&id, ip));
+                let listen = match direct.or(open.filter(|_| shared)) {
                     Some(at) => at,
                     None => SocketAddr::new(ip, edge_port(preparer, &id, ip, shared, wanted.bare.contains(&id))?),
                 };
@@ -275,7 +278,7 @@ pub(super) async fn open(
                     .or_default()
                     .insert((provider.clone(), *port), listen);
                 if let Some(at) = direct {
-                    preparer.edges.close(&id).await;
+                    preparer.edges.set_aside(&id);
                     opened.push((id, Opening::Direct(at.to_string())));
                 } else if !dry_run {
                     opened.extend(open_one(preparer, wanted, id, listen, peers).await);
@@ -350,8 +353,18 @@ pub(super) async fn open_one(
     peers: Option<Cidr>,
 ) -> Option<(EdgeId, Opening)> {
     if let Some(edge) = preparer.edges.get(&id) {
-        if edge.address() == listen && is_as_wanted(&edge, wanted.way(&id)) {
+        if edge.address() != listen {
+            // A run that was told of it may go on for long: while the next one is built.
+            preparer.edges.set_aside(&id);
+        } else if is_as_wanted(&edge, wanted.way(&id)) {
             return None;
+        } else {
+            preparer.edges.close(&id).await;
+        }
+    }
+    if let Some(edge) = preparer.edges.take_back(&id, listen) {
+        if is_as_wanted(&edge, wanted.way(&id)) {
+            return Some((id, Opening::Edge(edge)));
         }
         preparer.edges.close(&id).await;
     }

@@ -212,19 +212,14 @@ impl Loop {
             self.performer.know(spec);
         }
         for (id, opened) in command.edges {
-            self.wiring.add(id, opened);
+            self.wiring.add(id, opened, &self.performer);
         }
         for (consumer, provider, stub) in command.stubs {
             self.wiring.add_stub(&consumer, &provider, stub);
         }
         let wanted = command.wanted_edges;
-        let gone = self.wiring.prune(|id| wanted.contains(id));
-        let edges = self.wiring.edges().clone();
-        self.performer.means.tasks.spawn(async move {
-            for id in gone {
-                edges.close(&id).await;
-            }
-        });
+        self.wiring.prune(|id| wanted.contains(id), &self.performer);
+        self.wiring.add_found(wanted.iter(), &self.performer);
         // Nobody of this daemon holds them: they were an earlier one's, or somebody else's.
         let held = |id: &str| self.performer.all_live().any(|(_, live)| live.handle.is_container(id));
         for (_, engine, id) in command.superseded.into_iter().filter(|(_, _, id)| !held(id)) {

@@ -93,6 +93,33 @@ async fn an_edge_that_closes_ends_what_is_under_way() {
 }
 
 #[tokio::test]
+async fn an_edge_that_is_set_aside_leads_on_and_another_may_have_its_name() {
+    let edges = edges();
+    let first = open(&edges, Protocol::Http).await;
+    let (id, before) = (first.id().clone(), first.address());
+    let aside = edges.set_aside(&id).unwrap();
+    assert!(edges.get(&id).is_none() && edges.set_aside(&id).is_none());
+    let second = open(&edges, Protocol::Http).await;
+    assert_eq!(second.id(), &id);
+    for edge in [&aside, &second] {
+        let answering = provider(|mut peer| async move {
+            peer.head().await;
+            peer.say(&ok("here")).await;
+        });
+        let _ = edge.target(Target::real(answering.await));
+        let mut client = Peer::to(edge).await;
+        client.say(GET).await;
+        assert!(soon("an answer", client.head()).await.is_some());
+    }
+    assert!(edges.take_back(&id, before).is_none(), "the name is taken");
+    assert!(edges.close(&id).await);
+    assert_eq!(edges.aside(&id, before.ip()), Some(before));
+    assert_eq!(edges.take_back(&id, before).unwrap().address(), before);
+    soon("the end of all", edges.shutdown(Duration::ZERO)).await;
+    assert!(tokio::net::TcpStream::connect(before).await.is_err());
+}
+
+#[tokio::test]
 async fn a_shutdown_lets_requests_end() {
     let edges = edges();
     let edge = open(&edges, Protocol::Http).await;

@@ -328,3 +328,29 @@ fn sources_whose_product_is_made_by_now_are_not_built_again() {
     story.step("up without a product", changed(&nodes, &format!("s1{NO_PRODUCT}")));
     assert!(story.told().contains("build api"));
 }
+
+#[test]
+fn a_node_that_is_not_built_any_more_waits_for_no_build_of_before() {
+    let mut story = Story::new();
+    story.up(&[node("api").hash("a container")]);
+    story.started("api");
+    story.told();
+    let process = [node("api").built().hash("a process")];
+    let unknown = || {
+        let mut up = up(&process);
+        up.sources.clear();
+        Event::Up(up)
+    };
+    // Nobody knows its sources, and the run that is there was made otherwise.
+    story.step("up as a process", unknown());
+    story.up(&[node("api").hash("a container")]);
+    // Back before it came to anything: the run that is there is what is wanted.
+    insta::assert_snapshot!(story.told(), @r"
+     0.00 up as a process
+      | api recreate: its configuration has changed
+      build api #2
+      | api building
+     0.00 up
+      cancel build api #2
+    ");
+}
