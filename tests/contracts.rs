@@ -1,8 +1,12 @@
 //! `devctl contracts drift` on the sample: its committed pacts are what its consumers' tests write, and one that is not is found.
+//! A stand-in answers from the pacts as they are now.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::support::Project;
+use crate::support::{Project, get, wait_for};
+
+const LONG: Duration = Duration::from_secs(60);
 
 fn repository() -> PathBuf {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -72,4 +76,77 @@ services:
     project.ok(&["contracts", "drift", "--update"]);
     assert_eq!(project.read("pacts/billing-payments-provider.json"), payments);
     assert_eq!(project.read("pacts/billing-webhook-subscriber.json"), webhooks);
+}
+
+/// What `web` may expect of `bank`.
+fn answers(balance: u32) -> String {
+    serde_json::json!({
+        "consumer": {"name": "web"},
+        "provider": {"name": "bank"},
+        "interactions": [{
+            "description": "a balance",
+            "request": {"method": "GET", "path": "/balance"},
+            "response": {"status": 200, "body": {"balance": balance}}
+        }],
+        "metadata": {"pactSpecification": {"version": "3.0.0"}}
+    })
+    .to_string()
+}
+
+#[test]
+fn a_running_stand_in_answers_from_a_changed_pact_and_keeps_to_the_last_one_that_could_be_read() {
+    let project = Project::new(
+        r#"
+name: standin
+x-devctl: {contracts: {pacts: [pacts]}}
+services:
+  bank: {image: bank, x-devctl: {stub: true}}
+  web:
+    image: python:3
+    environment: {NAME: web, BANK_URL: "http://bank:8080"}
+    x-devctl: {native: {command: [python3, $SERVICE], ports: {"8080": PORT}, ready: /healthz}}
+"#,
+    );
+    project.write("pacts/web-bank.json", &answers(1));
+    project.ok(&["up", "-d", "--wait"]);
+    let edges = project.ok(&["edges", "--format", "json"]).out;
+    let address = edges
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .find(|edge| edge["consumer"] == "web" && edge["provider"] == "bank")
+        .and_then(|edge| edge["listen"].as_str().map(str::to_owned))
+        .unwrap_or_else(|| unreachable!("no way from web to bank in {edges}"));
+    let body = || get(&address, "/balance").map(|(_, body)| body).unwrap_or_default();
+    let told = || project.ok(&["events", "--since", "1h", "--until", "0s"]).out;
+    assert_eq!(body(), r#"{"balance":1}"#);
+
+    project.write("pacts/web-bank.json", &answers(2));
+    let line = wait_for("the changed pact to be told", LONG, || {
+        told()
+            .lines()
+            .find(|line| line.contains("changed contracts"))
+            .map(str::to_owned)
+    });
+    assert!(line.contains("bank") && line.contains("answers web"), "{line}");
+    assert_eq!(body(), r#"{"balance":2}"#);
+
+    project.write("pacts/web-bank.json", "{ half a pact");
+    wait_for("the damage to be told", LONG, || {
+        told().contains("web-bank.json").then_some(())
+    });
+    assert_eq!(body(), r#"{"balance":2}"#);
+
+    project.write("pacts/web-bank.json", &answers(3));
+    wait_for("the corrected pact to be answered from", LONG, || {
+        (body() == r#"{"balance":3}"#).then_some(())
+    });
+
+    // A folder without any pact is one that could not be read.
+    project.write("pacts/other-bank.json", &answers(4).replace("web", "other"));
+    std::fs::remove_file(project.dir().join("pacts/web-bank.json")).expect("a file");
+    wait_for("the contract to be gone", LONG, || {
+        get(&address, "/balance")
+            .is_some_and(|(status, _)| status >= 500)
+            .then_some(())
+    });
 }

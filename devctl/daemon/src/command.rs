@@ -8,13 +8,14 @@ use std::time::Duration;
 use devctl_core::NodeId;
 use devctl_core::engine::{Up, Verb};
 use devctl_drivers::docker::Engine;
-use devctl_edge::{EdgeId, Stub};
+use devctl_edge::EdgeId;
 use devctl_wire::v1;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::live::Live;
-use crate::prepare::Opening;
+use crate::prepare::{Opening, Reread};
 use crate::spec::NodeSpec;
+use crate::stubs::StandIn;
 use crate::verify::beside::Subject;
 use crate::watch::rules::Batch;
 
@@ -51,13 +52,13 @@ pub(crate) enum Command {
     Stub {
         services: Vec<String>,
         off: bool,
-        stubs: Vec<(String, String, Arc<dyn Stub>)>,
+        stubs: Vec<StandIn>,
         reply: oneshot::Sender<Vec<String>>,
     },
     /// Files of a container have changed.
     Sync { node: NodeId, batch: Batch, what: String },
     /// Files of pacts, or of provider states, have changed.
-    Contracts { paths: Vec<PathBuf> },
+    Contracts { paths: Vec<PathBuf>, read: Reread },
     /// Something worth a notice.
     Remark(Remark),
     /// An attached client lets go.
@@ -90,7 +91,7 @@ pub(crate) struct UpCommand {
     pub(crate) edges: Vec<(EdgeId, Opening)>,
     /// Every edge that the files ask for, open already or not.
     pub(crate) wanted_edges: HashSet<EdgeId>,
-    pub(crate) stubs: Vec<(String, String, Arc<dyn Stub>)>,
+    pub(crate) stubs: Vec<StandIn>,
     /// To be told once the plan is known.
     pub(crate) warnings: Vec<v1::Diagnostic>,
     /// Worth a notice: a port that was taken, a name that could not be followed.

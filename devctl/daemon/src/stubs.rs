@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use devctl_edge::{EdgeId, StubBody};
-use devctl_pact::index::{Index, Source, load};
+use devctl_pact::index::{Contract, Index, Source, load};
+use devctl_pact::stub::Stub;
 use http::{Request, Response};
 
 /// The contracts of a project, and what could not be read of them.
@@ -15,13 +16,23 @@ pub(crate) struct Contracts {
     pub(crate) problems: Vec<String>,
 }
 
+/// What answers one consumer in a provider's place.
+pub(crate) struct StandIn {
+    /// The services.
+    pub(crate) consumer: String,
+    pub(crate) provider: String,
+    /// The contracts' contents: with others it answers otherwise.
+    pub(crate) digest: String,
+    pub(crate) stub: Arc<dyn devctl_edge::Stub>,
+}
+
 /// Reads the project's pacts. `sources` are files, folders, globs and URLs as the Compose file writes them.
 pub(crate) async fn read(sources: &[String], base: &Path) -> Contracts {
     let sources: Vec<Source> = sources.iter().map(|text| Source::from_text(text)).collect();
     let loaded = load(&sources, base).await;
     let mut problems: Vec<String> = loaded.problems.iter().map(|error| crate::start::told(error)).collect();
     for contract in &loaded.contracts {
-        problems.extend(devctl_pact::stub::Stub::new(std::slice::from_ref(contract)).problems());
+        problems.extend(Stub::new(std::slice::from_ref(contract)).problems());
     }
     Contracts {
         index: Index::new(loaded.contracts),
@@ -30,25 +41,36 @@ pub(crate) async fn read(sources: &[String], base: &Path) -> Contracts {
 }
 
 impl Contracts {
-    /// A stand-in for `provider` that answers what its contract with `consumer` allows. None where there is no contract.
-    pub(crate) fn stub(&self, consumer: &str, provider: &str) -> Option<Arc<dyn devctl_edge::Stub>> {
+    /// A stand-in for `provider` that answers what its contract with `consumer` allows; both as the pacts name them. None where there
+    /// is no contract.
+    pub(crate) fn stub(&self, consumer: &str, provider: &str) -> Option<(Vec<Arc<Contract>>, Arc<Stub>)> {
         let contracts = self.index.between(consumer, provider);
         if contracts.is_empty() {
             return None;
         }
-        Some(at_edge(Arc::new(devctl_pact::stub::Stub::new(&contracts))))
+        let stub = Arc::new(Stub::new(&contracts));
+        Some((contracts, stub))
     }
 }
 
-/// A stub as an edge wants it; whoever keeps the other end of the `Arc` may choose its states.
-pub(crate) fn at_edge(stub: Arc<devctl_pact::stub::Stub>) -> Arc<dyn devctl_edge::Stub> {
-    Arc::new(PactStub(stub))
+impl StandIn {
+    /// Between two services. Whoever keeps the other end of `stub` may choose its states.
+    pub(crate) fn new(consumer: &str, provider: &str, contracts: &[Arc<Contract>], stub: Arc<Stub>) -> Self {
+        let digests: Vec<&str> = contracts.iter().map(|contract| contract.digest.as_str()).collect();
+        Self {
+            consumer: consumer.to_owned(),
+            provider: provider.to_owned(),
+            digest: digests.join(" "),
+            stub: Arc::new(AtEdge(stub)),
+        }
+    }
 }
 
-struct PactStub(Arc<devctl_pact::stub::Stub>);
+/// A stub as an edge wants it.
+struct AtEdge(Arc<Stub>);
 
 #[async_trait]
-impl devctl_edge::Stub for PactStub {
+impl devctl_edge::Stub for AtEdge {
     async fn answer(&self, _edge: &EdgeId, request: Request<Bytes>) -> Response<StubBody> {
         let reply = self.0.reply(request).await;
         reply.response.map(|data| StubBody::Full {
@@ -134,7 +156,8 @@ mod tests {
 
         let contracts = super::read(&["web-shop.json".to_owned()], folder.path()).await;
         assert_eq!(contracts.problems, [""; 0]);
-        let stub = contracts.stub("web", "shop").expect("a contract");
+        let (of, stub) = contracts.stub("web", "shop").expect("a contract");
+        let stub = super::StandIn::new("web", "shop", &of, stub).stub;
         let edges = Edges::new(EdgesConfig::default()).expect("edges");
         let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let spec = EdgeSpec::new(EdgeId::new("web", "shop", 9090), listen);

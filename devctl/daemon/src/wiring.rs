@@ -1,17 +1,18 @@
 //! The project's edges: opened where a consumer names a provider or a port is published, and led to whichever run serves.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use devctl_core::engine::{Serving, State};
 use devctl_core::{NodeId, Time};
-use devctl_edge::{Draining, Edge, EdgeId, Edges, Stub, Target};
+use devctl_edge::{Draining, Edge, EdgeId, Edges, Target};
 
 use crate::perform::Performer;
 use crate::prepare::Opening;
 use crate::spec::What;
+use crate::stubs::StandIn;
 
 /// Every edge that a project's files ask for, and where it leads.
 pub(crate) struct Wiring {
@@ -20,7 +21,7 @@ pub(crate) struct Wiring {
     /// Where edges were before, for runs that were told so.
     former: Vec<Former>,
     /// Stand-ins, by consumer and provider.
-    stubs: HashMap<(String, String), Arc<dyn Stub>>,
+    stubs: HashMap<(String, String), StandIn>,
     /// Services that are answered from contracts though they could run.
     stubbed: BTreeSet<String>,
     /// Under way at old runs, until somebody stops these.
@@ -118,18 +119,46 @@ impl Wiring {
         self.former.push(Former { id, wire, runs });
     }
 
-    /// A stand-in for `provider`, for `consumer` alone.
-    pub(crate) fn add_stub(&mut self, consumer: &str, provider: &str, stub: Arc<dyn Stub>) {
-        self.stubs.insert((consumer.to_owned(), provider.to_owned()), stub);
-        // An edge that leads to the one before is turned anew.
-        let of_pair = |id: &EdgeId| id.consumer == consumer && id.provider == provider;
-        for (_, wire) in self
-            .wires
-            .iter_mut()
-            .filter(|(id, wire)| of_pair(id) && wire.lead == Lead::Stub)
-        {
-            wire.lead = Lead::Nowhere;
+    /// A stand-in for a provider, for one consumer alone. Whether that consumer is answered otherwise from now on.
+    pub(crate) fn add_stub(&mut self, stand_in: StandIn) -> bool {
+        let pair = (stand_in.consumer.clone(), stand_in.provider.clone());
+        let digest = stand_in.digest.clone();
+        let before = self.stubs.insert(pair.clone(), stand_in);
+        // Also one of the same contracts: whoever made it may choose its states.
+        self.turn_anew(&pair) && before.is_none_or(|before| before.digest != digest)
+    }
+
+    /// Whether somebody is answered from contracts.
+    pub(crate) fn has_stand_ins(&self) -> bool {
+        self.wires.values().any(|wire| wire.lead == Lead::Stub)
+    }
+
+    /// Forgets stand-ins that are none of these: their contracts are gone.
+    pub(crate) fn keep_stubs(&mut self, these: &[StandIn]) {
+        let of = |stand_in: &StandIn| (stand_in.consumer.clone(), stand_in.provider.clone());
+        let kept: HashSet<(String, String)> = these.iter().map(of).collect();
+        let gone: Vec<(String, String)> = self
+            .stubs
+            .keys()
+            .filter(|pair| !kept.contains(*pair))
+            .cloned()
+            .collect();
+        for pair in gone {
+            self.stubs.remove(&pair);
+            self.turn_anew(&pair);
         }
+    }
+
+    /// An edge that leads to a stand-in is turned again. Whether there is one.
+    fn turn_anew(&mut self, pair: &(String, String)) -> bool {
+        let mut found = false;
+        for (id, wire) in &mut self.wires {
+            if id.consumer == pair.0 && id.provider == pair.1 && wire.lead == Lead::Stub {
+                wire.lead = Lead::Nowhere;
+                found = true;
+            }
+        }
+        found
     }
 
     /// Leads a service's consumers to its stand-in, or back.
@@ -177,7 +206,7 @@ impl Wiring {
                 Lead::Refused(why) => Target::refused(why.clone()),
                 Lead::Nowhere | Lead::Direct(_) => continue,
                 Lead::Stub => match self.stubs.get(&(id.consumer.clone(), id.provider.clone())) {
-                    Some(stub) => Target::Stub(stub.clone()),
+                    Some(stand_in) => Target::Stub(stand_in.stub.clone()),
                     None => Target::refused(format!(
                         "{} is a stub, and no contract of {} with it is known",
                         id.provider, id.consumer

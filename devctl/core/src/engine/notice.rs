@@ -180,6 +180,11 @@ pub enum NoticeKind {
         /// Why that will not come.
         why: String,
     },
+    /// Its stand-in answers from other contracts now.
+    StandInChanged {
+        /// Whom.
+        consumers: Vec<String>,
+    },
     /// The files were changed, and were read again.
     Replanned {
         /// What differs, such as `recreate api`; nothing where all stays as it is.
@@ -249,6 +254,7 @@ impl NoticeKind {
             Self::Tested { .. } => "tested",
             Self::Removed { .. } => "removed",
             Self::Blocked { .. } => "blocked",
+            Self::StandInChanged { .. } => "stand-in-changed",
             Self::Replanned { .. } => "replanned",
             Self::Warning { .. } => "warning",
         }
@@ -353,6 +359,9 @@ impl fmt::Display for NoticeKind {
             Self::Removed { volumes: true } => write!(out, "removed with its data"),
             Self::Removed { volumes: false } => write!(out, "removed"),
             Self::Blocked { on, why } => write!(out, "cannot start: it needs {on}, which {why}"),
+            Self::StandInChanged { consumers } => {
+                write!(out, "answers {} from changed contracts", consumers.join(", "))
+            }
             Self::Replanned { changes } if changes.is_empty() => {
                 write!(out, "the files were changed, and everything stays as it is")
             }

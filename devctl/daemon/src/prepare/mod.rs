@@ -7,9 +7,11 @@ mod docker;
 mod edges;
 mod project;
 mod shared;
+mod stand_ins;
 mod way;
 
 pub(crate) use edges::Opening;
+pub(crate) use stand_ins::Reread;
 pub(crate) use way::redacted;
 
 use std::collections::{HashMap, HashSet};
@@ -24,7 +26,7 @@ use devctl_drivers::dirs::Dirs;
 use devctl_drivers::docker::pull::PullPolicy;
 use devctl_drivers::docker::{Listed, labels};
 use devctl_drivers::lease::Leases;
-use devctl_edge::{EdgeId, Edges, Redaction, Stub};
+use devctl_edge::{Edges, Redaction};
 use devctl_wire::v1;
 use indexmap::IndexMap;
 
@@ -35,7 +37,7 @@ use crate::engines::Engines;
 use crate::sources;
 use crate::spec::{NodeSpec, What};
 use crate::specify::{self, Addresses, Asked, Choice, Docker, Ground, Machine};
-use crate::stubs;
+use crate::stubs::StandIn;
 use crate::verify::beside::Subject;
 
 /// Prepares requests; knows what is open already.
@@ -148,7 +150,7 @@ impl Preparer {
                 help: None,
             }));
         }
-        let stubs = contract_stubs(
+        let stubs = stand_ins::of(
             &project,
             |provider| choices.get(provider) == Some(&Choice::Stub),
             &wanted,
@@ -215,14 +217,26 @@ impl Preparer {
     }
 
     /// Stand-ins for `service`, for each of its consumers.
-    pub(crate) async fn stubs_of(&self, service: &str, remarks: &mut Vec<Remark>) -> Result<Stubs, tonic::Status> {
+    pub(crate) async fn stubs_of(
+        &self,
+        service: &str,
+        remarks: &mut Vec<Remark>,
+    ) -> Result<Vec<StandIn>, tonic::Status> {
         let Some((project, wanted)) = &self.last else {
             return Err(tonic::Status::failed_precondition("nothing is up: `devctl up` first"));
         };
         if !project.services.contains_key(service) {
             return Err(tonic::Status::not_found(format!("there is no service `{service}`")));
         }
-        Ok(contract_stubs(project, |provider| provider == service, wanted, remarks).await)
+        Ok(stand_ins::of(project, |provider| provider == service, wanted, remarks).await)
+    }
+
+    /// Stand-ins of all who have one, from the pacts as they are now.
+    pub(crate) async fn stubs_again(&self) -> Reread {
+        match &self.last {
+            Some((project, wanted)) => stand_ins::again(project, wanted).await,
+            None => Reread::default(),
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a spec is made of")]
@@ -425,58 +439,6 @@ async fn stamps(specs: &[Arc<NodeSpec>], scope: &[NodeId]) -> Result<HashMap<Nod
         stamps
     })
     .await
-}
-
-type Stubs = Vec<(String, String, Arc<dyn Stub>)>;
-
-/// A stand-in for each consumer of a service that is answered from contracts.
-async fn contract_stubs(
-    project: &Project,
-    is_stubbed: impl Fn(&str) -> bool,
-    wanted: &edges::Wanted,
-    remarks: &mut Vec<Remark>,
-) -> Stubs {
-    let stubbed = |id: &&EdgeId| is_stubbed(&id.provider);
-    let ids = wanted.ids();
-    let pairs: HashSet<(String, String)> = ids
-        .iter()
-        .filter(stubbed)
-        .map(|id| (id.consumer.clone(), id.provider.clone()))
-        .collect();
-    if pairs.is_empty() {
-        return Vec::new();
-    }
-    let sources = project
-        .x_devctl
-        .contracts
-        .as_ref()
-        .map(|contracts| contracts.pacts.clone())
-        .unwrap_or_default();
-    let contracts = stubs::read(&sources, &project.working_dir).await;
-    for text in &contracts.problems {
-        remarks.push(Remark {
-            node: None,
-            text: text.clone(),
-            help: None,
-        });
-    }
-    let mut made = Vec::new();
-    for (consumer, provider) in pairs {
-        let as_consumer = pacticipant(project, &consumer, false);
-        let as_provider = pacticipant(project, &provider, true);
-        match contracts.stub(&as_consumer, &as_provider) {
-            Some(stub) => made.push((consumer, provider, stub)),
-            None if consumer == EdgeId::HOST => {}
-            None => remarks.push(Remark {
-                node: Some(NodeId::from(provider.as_str())),
-                text: format!("there is no contract between {as_consumer} and {as_provider}: {consumer} is refused"),
-                help: Some(
-                    "name the pacts: `x-devctl: {contracts: {pacts: [...]}}` at the top of the Compose file".to_owned(),
-                ),
-            }),
-        }
-    }
-    made
 }
 
 /// A service's name in pacts.

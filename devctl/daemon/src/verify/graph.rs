@@ -10,7 +10,7 @@ use devctl_core::engine::{Event, Verb};
 use devctl_drivers::dirs::{Dirs, DirsError};
 use devctl_drivers::lease::Leases;
 use devctl_drivers::log::{LogStore, Retention};
-use devctl_edge::{EdgeError, Edges, EdgesConfig, Stub};
+use devctl_edge::{EdgeError, Edges, EdgesConfig};
 use devctl_wire::v1;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -24,14 +24,12 @@ use crate::perform::{Means, Performer};
 use crate::prepare::{LoadedProject, Preparer};
 use crate::product::Products;
 use crate::run_loop::{Loop, Wake};
+use crate::stubs::StandIn;
 use crate::watch::Watch;
 use crate::wiring::Wiring;
 
 /// What is asked to end at once has ended by then, or is told of.
 const END_LIMIT: Duration = Duration::from_secs(10);
-
-/// Stand-ins, by consumer and provider as services.
-pub(super) type Stubs = Vec<(String, String, Arc<dyn Stub>)>;
 
 /// Why there is no graph.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +103,7 @@ impl Graph {
         &self,
         project: Project,
         source: &v1::Source,
-        (services, stubs): (Vec<String>, Stubs),
+        (services, stubs): (Vec<String>, Vec<StandIn>),
         limit: Duration,
     ) -> v1::Outcome {
         let request = v1::UpRequest {

@@ -24,7 +24,7 @@ use url::Url;
 
 use super::broker::Ways;
 use super::doers::{Neighbours, database_name, database_url};
-use super::graph::{Graph, Stubs};
+use super::graph::Graph;
 use super::messages::{self, Bus, Producer, Receiver};
 use super::ready::{failed, not_ready};
 use super::reduce::{self, Needs};
@@ -34,6 +34,7 @@ use super::work::Work;
 use super::{Serving, Told, documents};
 use crate::live::Live;
 use crate::prepare::pacticipant;
+use crate::stubs::StandIn;
 
 /// How long a provider and its servers may take until they are ready, beyond their own budgets.
 pub(super) const READY_LIMIT: Duration = Duration::from_secs(300);
@@ -251,10 +252,10 @@ impl Slot<'_> {
     }
 
     /// Stand-ins for the neighbours, each answering from its contract with this provider.
-    fn stubs(&self) -> (Stubs, Neighbours) {
+    fn stubs(&self) -> (Vec<StandIn>, Neighbours) {
         let project = &self.session.project;
         let consumer = pacticipant(project, self.service, false);
-        let mut made = Stubs::new();
+        let mut made = Vec::new();
         let mut known = BTreeMap::new();
         for neighbour in &self.needs.neighbours {
             let provider = pacticipant(project, neighbour, true);
@@ -266,7 +267,7 @@ impl Slot<'_> {
             for name in Neighbours::names(project, neighbour) {
                 known.insert(name, stub.clone());
             }
-            made.push((self.service.to_owned(), neighbour.clone(), crate::stubs::at_edge(stub)));
+            made.push(StandIn::new(self.service, neighbour, &contracts, stub));
         }
         (made, Neighbours::new(known))
     }

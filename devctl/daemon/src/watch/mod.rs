@@ -182,7 +182,10 @@ async fn tell(found: Found, wake: &mpsc::UnboundedSender<Wake>, preparer: &Arc<M
             batch,
             what: format!("{what} changed"),
         }),
-        Found::Contracts { paths } => Wake::Command(Command::Contracts { paths }),
+        Found::Contracts { paths } => {
+            let read = preparer.lock().await.stubs_again().await;
+            Wake::Command(Command::Contracts { paths, read })
+        }
         Found::Said(remark) => Wake::Command(Command::Remark(remark)),
     };
     let _ended = wake.send(wake_up);
