@@ -77,6 +77,13 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = "Project")]
     pub(crate) strict_names: bool,
 
+    /// Say what would be done, and do nothing
+    #[arg(long, global = true, help_heading = "Project")]
+    pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) compose: Compose,
+
     /// How to talk [default: tty on a terminal, else plain]
     #[arg(
         long,
@@ -94,6 +101,30 @@ pub(crate) struct Global {
     /// When to colour; NO_COLOR, CLICOLOR and CLICOLOR_FORCE are heeded
     #[arg(long, value_name = "WHEN", value_enum, global = true, help_heading = "Output")]
     pub(crate) color: Option<ColorChoice>,
+}
+
+/// Docker Compose's global flags that devctl has other words for, or needs none for.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Compose {
+    /// Control characters: never, always, auto; `--color` here
+    #[arg(long, value_name = "WHEN", hide = true, value_enum)]
+    pub(crate) ansi: Option<ColorChoice>,
+
+    /// How progress is shown; `--format` here
+    #[arg(long, value_name = "TYPE", hide = true, value_parser = ["auto", "tty", "plain", "json", "quiet", "rawjson"])]
+    pub(crate) progress: Option<String>,
+
+    /// How many calls at once: as many as there are to make
+    #[arg(long, value_name = "NUM", hide = true, allow_negative_numbers = true)]
+    pub(crate) parallel: Option<i32>,
+
+    /// Names with `_` as of old: not supported
+    #[arg(long, hide = true)]
+    pub(crate) compatibility: bool,
+
+    /// Networks, volumes and the like that no service uses
+    #[arg(long, hide = true)]
+    pub(crate) all_resources: bool,
 }
 
 /// `--runtime`.
@@ -235,6 +266,26 @@ pub(crate) enum Command {
     Restart(command::restart::Restart),
     /// Send services a signal
     Kill(command::kill::Kill),
+    /// Hold services still: they keep their memory and their connections, and do nothing
+    Pause(command::pause::Pause),
+    /// Let services go on that were paused
+    Unpause(command::pause::Unpause),
+    /// Wait until services have ended, and print their exit statuses; the last one's is devctl's own
+    Wait(command::wait::Wait),
+    /// Remove services that are stopped
+    Rm(command::rm::Rm),
+    /// Make services ready without starting them: containers, networks, volumes, builds
+    Create(Box<command::create::Create>),
+    /// Set how many replicas of services run
+    Scale(command::scale::Scale),
+    /// Follow what is rebuilt and reloaded as files change; Ctrl-C leaves everything running
+    Watch(command::watch::Watch),
+    /// List all projects that run: devctl's, and Docker Compose's on the engine
+    Ls(command::ls::Ls),
+    /// List what services run from: the images of containers, the programs of processes
+    Images(command::images::Images),
+    /// List the project's volumes, and the data of servers that run as processes
+    Volumes(command::volumes::Volumes),
     /// Print the public address of a service's port
     Port(command::port::Port),
     /// Run a command in a service's container, or beside its process: in its directory, with its environment
@@ -247,6 +298,12 @@ pub(crate) enum Command {
     Build(command::build::Build),
     /// Pull the images of services
     Pull(command::pull::Pull),
+    /// Push the images that services are built into
+    Push(command::push::Push),
+    /// Make an image of a service's container as it is now
+    Commit(command::commit::Commit),
+    /// Write every file of a service's container into a tar archive
+    Export(command::export::Export),
     /// Copy files between a service and this machine
     Cp(command::cp::Cp),
     /// Show the processes of services
@@ -257,7 +314,7 @@ pub(crate) enum Command {
     Db(command::db::Db),
     /// Print the environment that a service is run with, to run it in an IDE: secrets included
     Env(command::env::Env),
-    /// Remove what devctl left behind of projects whose directories are gone
+    /// Remove what devctl made and nobody uses any more: of projects whose directories are gone, and images without a name
     Prune(command::prune::Prune),
     /// Follow what happens to the project's services
     Events(command::events::Events),
@@ -291,6 +348,12 @@ pub(crate) enum Command {
     Man(command::man::Man),
     /// Show the version
     Version(command::version::Version),
+    /// Docker Compose's own, and not devctl's: said in words.
+    #[command(hide = true)]
+    Publish(command::elsewhere::Elsewhere),
+    /// Docker Compose's own, and not devctl's: said in words.
+    #[command(hide = true)]
+    Bridge(command::elsewhere::Elsewhere),
     /// The daemon's parent; started by devctl itself.
     #[command(name = "__guardian", hide = true)]
     Guardian(command::guardian::Guardian),

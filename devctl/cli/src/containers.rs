@@ -57,6 +57,11 @@ impl Containers {
         Some(Self { engine, all })
     }
 
+    /// The engine that has them.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// As the daemon would tell of them, with every other service of the files as down.
     pub(crate) fn status(&self, project: &Project) -> StatusReply {
         let mut status = project.as_down();
@@ -80,12 +85,28 @@ impl Containers {
         volumes: bool,
         grace: Option<u32>,
     ) -> Removed {
-        let mut removed = Removed::default();
         let named = |container: &&Listed| match services {
             [] => orphans || project.model.service(container.service()).is_some(),
             services => services.iter().any(|service| service == container.service()),
         };
-        let mut left: Vec<&Listed> = self.all.iter().filter(named).collect();
+        let going: Vec<&Listed> = self.all.iter().filter(named).collect();
+        let mut removed = self.remove(project, &going, volumes, grace).await;
+        if services.is_empty() {
+            self.leave(project, volumes, &mut removed).await;
+        }
+        removed
+    }
+
+    /// Stops and removes these, dependants first.
+    pub(crate) async fn remove(
+        &self,
+        project: &Project,
+        going: &[&Listed],
+        volumes: bool,
+        grace: Option<u32>,
+    ) -> Removed {
+        let mut removed = Removed::default();
+        let mut left = going.to_vec();
         while !left.is_empty() {
             let needed = needed(&left);
             let (mut now, mut later): (Vec<_>, Vec<_>) = left
@@ -103,9 +124,6 @@ impl Containers {
                 }
             }
             left = later;
-        }
-        if services.is_empty() {
-            self.leave(project, volumes, &mut removed).await;
         }
         removed
     }
@@ -180,7 +198,8 @@ fn node(container: &Listed) -> NodeStatus {
     let state = match container.state.as_str() {
         "running" if container.status.contains("(unhealthy)") => State::Unhealthy,
         "running" if container.status.contains("health: starting") => State::Starting,
-        "running" | "paused" => State::Ready,
+        "running" => State::Ready,
+        "paused" => State::Paused,
         "restarting" => State::Backoff,
         "removing" => State::Stopping,
         "exited" if container.status.starts_with("Exited (0)") => State::Completed,

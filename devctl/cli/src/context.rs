@@ -23,6 +23,14 @@ impl Context {
     /// Looks at flags and terminal.
     pub(crate) fn new(mut global: Global, verb_format: Option<Format>) -> Self {
         global.project_name = global.project_name.take().or_else(|| global.project_name_short.take());
+        global.color = global.color.or(global.compose.ansi);
+        global.quiet |= global.compose.progress.as_deref() == Some("quiet");
+        global.format = global.format.or(match global.compose.progress.as_deref() {
+            Some("tty") => Some(Format::Tty),
+            Some("plain") => Some(Format::Plain),
+            Some("json" | "rawjson") => Some(Format::Json),
+            _ => None,
+        });
         let terminal = Terminal::detect(&global, verb_format);
         Self { global, terminal }
     }

@@ -1,11 +1,13 @@
 //! The devctl command: reads the command line, runs one verb, and ends with its status.
 
 mod args;
+mod ask;
 mod client;
 mod command;
 mod complete;
 mod containers;
 mod context;
+mod dry;
 mod error;
 mod exit;
 mod foreground;
@@ -39,6 +41,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(err) => return usage(&err),
     };
+    if let Err(err) = refused(&cli.global.compose) {
+        let _ = write!(io::stderr(), "{}", err.render(render::style::Style::default()));
+        return err.exit().into();
+    }
     let context = Context::new(cli.global, verb_format(&cli.command));
     match run(cli.command, &context) {
         Ok(exit) => exit.into(),
@@ -69,6 +75,24 @@ fn run(command: Command, context: &Context) -> Result<Exit, Error> {
         Command::Stop(verb) => verb.run(context),
         Command::Restart(verb) => verb.run(context),
         Command::Kill(verb) => verb.run(context),
+        Command::Pause(verb) => verb.run(context),
+        Command::Unpause(verb) => verb.run(context),
+        Command::Wait(verb) => verb.run(context),
+        Command::Rm(verb) => verb.run(context),
+        Command::Create(verb) => verb.run(context),
+        Command::Scale(verb) => verb.run(context),
+        Command::Watch(verb) => verb.run(context),
+        Command::Ls(verb) => verb.run(context),
+        Command::Images(verb) => verb.run(context),
+        Command::Volumes(verb) => verb.run(context),
+        Command::Push(verb) => verb.run(context),
+        Command::Commit(verb) => verb.run(context),
+        Command::Export(verb) => verb.run(context),
+        Command::Publish(verb) => verb.refuse(
+            "publish",
+            "`docker compose publish` does; `devctl push` pushes the images",
+        ),
+        Command::Bridge(verb) => verb.refuse("bridge", "`docker compose bridge` does"),
         Command::Port(verb) => verb.run(context),
         Command::Exec(verb) => verb.run(context),
         Command::Attach(verb) => verb.run(context),
@@ -102,6 +126,21 @@ fn run(command: Command, context: &Context) -> Result<Exit, Error> {
     }
 }
 
+/// What Docker Compose can be told and devctl not: said in words, instead of an unknown flag.
+fn refused(compose: &args::Compose) -> Result<(), Error> {
+    match (compose.compatibility, compose.all_resources) {
+        (true, _) => Err(Error::usage(
+            "`--compatibility` is not supported",
+            "names are as Docker Compose has them since version 2: leave it out",
+        )),
+        (_, true) => Err(Error::usage(
+            "`--all-resources` is not supported",
+            "what no service uses is not made: leave it out",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// `--format` behind the verb, where the verb has none of its own.
 fn verb_format(command: &Command) -> Option<args::Format> {
     match command {
@@ -112,12 +151,27 @@ fn verb_format(command: &Command) -> Option<args::Format> {
         Command::Stop(verb) => verb.talk.format,
         Command::Restart(verb) => verb.talk.format,
         Command::Kill(verb) => verb.talk.format,
+        Command::Pause(verb) => verb.talk.format,
+        Command::Unpause(verb) => verb.talk.format,
+        Command::Rm(verb) => verb.talk.format,
+        Command::Create(verb) => verb.talk.format,
+        Command::Scale(verb) => verb.talk.format,
+        Command::Watch(verb) => verb.talk.format,
         Command::Events(verb) => verb.talk.format,
         Command::Why(verb) => verb.talk.format,
         Command::Verify(verb) => verb.talk.format,
         Command::Doctor(verb) => verb.talk.format,
         Command::Ps(_)
         | Command::Port(_)
+        | Command::Wait(_)
+        | Command::Ls(_)
+        | Command::Images(_)
+        | Command::Volumes(_)
+        | Command::Push(_)
+        | Command::Commit(_)
+        | Command::Export(_)
+        | Command::Publish(_)
+        | Command::Bridge(_)
         | Command::Exec(_)
         | Command::Attach(_)
         | Command::Build(_)

@@ -180,3 +180,35 @@ pub(crate) async fn everything(project: &Project, services: &[String]) -> Result
     all.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(all)
 }
+
+/// A service's container, running or not. Where it runs as a process: an error that says `instead`.
+pub(crate) async fn container(project: &Project, service: &str, index: u32, instead: &str) -> Result<Container, Error> {
+    match find(project, service, index).await? {
+        Standing::Container(container) => return Ok(*container),
+        Standing::Process(_) => {
+            return Err(Error::usage(
+                format!("`{service}` runs as a process, and has no container"),
+                instead,
+            ));
+        }
+        Standing::Idle(_) | Standing::Nowhere => {}
+    }
+    if let Ok(engine) = Engine::connect(&environment()).await {
+        let wanted = [
+            format!("{}={}", labels::PROJECT, project.docker_name()),
+            format!("{}={service}", labels::SERVICE),
+            format!("{}=False", labels::ONEOFF),
+        ];
+        let found = engine.containers(&wanted).await.map_err(|error| refused(&error))?;
+        if let Some(container) = found.into_iter().find(|one| one.number() == index.max(1)) {
+            return Ok(Container {
+                engine,
+                id: container.id,
+            });
+        }
+    }
+    Err(Error::Unmet {
+        what: format!("`{service}` has no container"),
+        help: Some(format!("`devctl up -d {service}` makes one")),
+    })
+}

@@ -63,7 +63,9 @@ impl v1::devctl_server::Devctl for Api {
         let subscription = self.feed.subscribe(None);
         let attached = request.attach.then(|| Attached::new(self)).transpose()?;
         let stays = request.attach;
-        let wait = if request.wait || request.attach {
+        let wait = if request.no_start {
+            Wait::Created
+        } else if request.wait || request.attach {
             Wait::Ready
         } else {
             Wait::Started
@@ -84,9 +86,10 @@ impl v1::devctl_server::Devctl for Api {
         let (reply, own) = mpsc::unbounded_channel();
         let subscription = self.feed.subscribe(None);
         let all_data = request.volumes && request.services.is_empty();
+        // An `up` that is under way is taken down as well, and not started behind the back of whoever was told that all is down.
+        let preparer = self.preparer.clone().lock_owned().await;
         if all_data {
             // Data of nodes that nobody knows any more goes as well; an `up` that comes meanwhile waits until it is gone.
-            let preparer = self.preparer.clone().lock_owned().await;
             let dirs = self.dirs.clone();
             let (through, mut before) = (reply, own);
             let (reply, own) = mpsc::unbounded_channel();
@@ -120,6 +123,8 @@ impl v1::devctl_server::Devctl for Api {
             v1::Verb::Kill => Verb::Kill {
                 signal: signal_name(&request.signal)?,
             },
+            v1::Verb::Pause => Verb::Pause,
+            v1::Verb::Unpause => Verb::Unpause,
             v1::Verb::Unspecified => return Err(Status::invalid_argument("no verb")),
         };
         let (reply, own) = mpsc::unbounded_channel();

@@ -138,4 +138,10 @@ pub(crate) enum Wait {
     Ready,
     /// Each has ended.
     Ended,
+    /// Each that was sent a signal has ended, or goes on in spite of it.
+    Signalled,
+    /// Each is held still (or none is any more), or could not be.
+    Held { still: bool },
+    /// Each is made, or could not be.
+    Created,
 }

@@ -148,6 +148,7 @@ pub(crate) fn state(status: Status) -> v1::State {
         Status::Completed => v1::State::Completed,
         Status::Failed => v1::State::Failed,
         Status::Stopping => v1::State::Stopping,
+        Status::Paused => v1::State::Paused,
         Status::Backoff => v1::State::Backoff,
     }
 }

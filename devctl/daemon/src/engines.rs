@@ -94,6 +94,12 @@ async fn tell(events: Events, host: String, wake: mpsc::UnboundedSender<Wake>) {
                 }
                 continue;
             }
+            Ok(EngineEvent::Paused { id, on }) => {
+                if wake.send(Wake::HeldOutside { id, still: on }).is_err() {
+                    return;
+                }
+                continue;
+            }
             Ok(_) | Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
         };

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use devctl_core::engine::Exit;
+use devctl_core::engine::{Exit, Failure};
 use devctl_drivers::probe::Probe;
 use devctl_drivers::process::{self, Process, ProcessId};
 use devctl_drivers::{postgres, rabbitmq};
@@ -113,6 +113,27 @@ impl Handle {
             Handle::Container(container) => container.stop(grace).await,
             Handle::Word(done) => done.cancel(),
         }
+    }
+
+    /// Holds it still, or lets it go on.
+    pub(crate) async fn hold(&self, still: bool) -> Result<(), Failure> {
+        match self {
+            Handle::Process(process) | Handle::Postgres(process) => process.hold(still),
+            Handle::RabbitMq(running) => running.broker.hold(still),
+            Handle::Container(container) => {
+                let done = match still {
+                    true => container.engine.pause(&container.id).await,
+                    false => container.engine.unpause(&container.id).await,
+                };
+                done.map_err(|error| Failure {
+                    what: format!("failed to {error}"),
+                    help: error.help(),
+                    output: Vec::new(),
+                })?;
+            }
+            Handle::Word(_) => return Err(Failure::new("nothing of it runs here")),
+        }
+        Ok(())
     }
 
     /// Sends a signal.

@@ -1,6 +1,6 @@
 //! A client that waits, and what it is told in the end.
 
-use devctl_core::engine::{CriticalPath, Failure, Verdict};
+use devctl_core::engine::{Create, CriticalPath, Failure, Run, Verdict};
 use devctl_core::{NodeId, Time};
 use devctl_wire::v1;
 
@@ -66,6 +66,32 @@ impl Waiter {
                     false => return None,
                 }
             }
+            Wait::Signalled => {
+                let nodes = self.scope.iter().filter_map(|id| all.state.node(id));
+                let open = nodes
+                    .clone()
+                    .filter(|node| node.run.iter().chain(&node.leaving).any(Run::is_stopping));
+                match open.count() {
+                    // Some may have handled it and go on.
+                    0 if nodes.clone().any(|node| node.run.is_some()) => v1::Result::Done,
+                    0 => v1::Result::Stopped,
+                    _ => return None,
+                }
+            }
+            Wait::Held { still } => return self.held(all, still, now),
+            Wait::Created => {
+                let nodes = || self.scope.iter().filter_map(|id| Some((id, all.state.node(id)?)));
+                if nodes().any(|(_, node)| node.create != Create::No || node.build.running.is_some()) {
+                    return None;
+                }
+                let failed: Vec<(NodeId, Failure)> = nodes()
+                    .filter_map(|(id, node)| Some((id.clone(), node.failure.clone()?)))
+                    .collect();
+                if !failed.is_empty() {
+                    return Some(self.failed(all, failed, now));
+                }
+                v1::Result::Done
+            }
             Wait::Ready | Wait::Started => match all.state.verdict(&self.scope, now) {
                 Verdict::Failed(failed) => return Some(self.failed(all, failed, now)),
                 Verdict::Ready => v1::Result::Ready,
@@ -87,6 +113,32 @@ impl Waiter {
         }
         .into();
         outcome.changed = changed;
+        Some(outcome)
+    }
+
+    /// Those that run are as they were asked to be, or could not be.
+    fn held(&self, all: &Loop, still: bool, now: Time) -> Option<v1::Outcome> {
+        let runs = || {
+            let runs = self
+                .scope
+                .iter()
+                .filter_map(|id| Some((id, all.state.node(id)?.run.as_ref()?)));
+            runs.filter(|(_, run)| !run.is_stopping())
+        };
+        if runs().any(|(_, run)| run.holding.is_some()) {
+            return None;
+        }
+        let failed: Vec<(NodeId, Failure)> = runs()
+            .filter(|(_, run)| run.paused.is_some() != still)
+            .filter_map(|(id, run)| Some((id.clone(), run.not_held.clone()?)))
+            .collect();
+        if !failed.is_empty() {
+            return Some(self.failed(all, failed, now));
+        }
+        let held = runs().filter(|(_, run)| run.paused.is_some() == still).count();
+        let mut outcome = self.base(all, None, now);
+        outcome.result = v1::Result::Done.into();
+        outcome.changed = u32::try_from(held).unwrap_or(u32::MAX);
         Some(outcome)
     }
 
@@ -114,7 +166,7 @@ impl Waiter {
             own_share,
             ready: u32::try_from(
                 nodes()
-                    .filter(|node| node.run.as_ref().is_some_and(devctl_core::engine::Run::is_ready))
+                    .filter(|node| node.run.as_ref().is_some_and(Run::is_ready))
                     .count(),
             )
             .unwrap_or(u32::MAX),

@@ -1,6 +1,6 @@
 //! The one place that acts. Every task that it spawns is tracked and ends by sending exactly one event with its run's number.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +66,8 @@ pub(crate) struct Performer {
     live: HashMap<u64, Live>,
     /// Told to stop before they were there.
     to_stop: HashMap<u64, Duration>,
+    /// Their containers go with the volumes that have no name.
+    anonymous: HashSet<NodeId>,
 }
 
 /// A run that is on its way.
@@ -84,7 +86,13 @@ impl Performer {
             building: HashMap::new(),
             live: HashMap::new(),
             to_stop: HashMap::new(),
+            anonymous: HashSet::new(),
         }
+    }
+
+    /// When these are removed, the volumes of their containers that have no name go as well.
+    pub(crate) fn remove_anonymous(&mut self, nodes: impl Iterator<Item = NodeId>) {
+        self.anonymous.extend(nodes);
     }
 
     /// Makes a node's spec known. One that a run is still using stays.
@@ -162,7 +170,41 @@ impl Performer {
                     starting.token.cancel();
                 }
             }
+            Effect::Hold { node, run, still } => {
+                let Some(handle) = self.live.get(&run).map(|live| live.handle.clone()) else {
+                    let outcome = Err(Failure::new("it does not run"));
+                    self.means.send(Event::Held {
+                        node,
+                        run,
+                        still,
+                        outcome,
+                    });
+                    return;
+                };
+                let means = self.means.clone();
+                self.means.tasks.spawn(async move {
+                    let outcome = handle.hold(still).await;
+                    means.send(Event::Held {
+                        node,
+                        run,
+                        still,
+                        outcome,
+                    });
+                });
+            }
+            Effect::Create { node, hash, fresh } => {
+                let spec = self.spec(&node, &hash).cloned();
+                let means = self.means.clone();
+                self.means.tasks.spawn(async move {
+                    let outcome = match spec {
+                        Some(spec) => start::create(&means, &spec, fresh).await,
+                        None => Err(Failure::new("its configuration is not known any more")),
+                    };
+                    means.send(Event::Created { node, outcome });
+                });
+            }
             Effect::Remove { node, volumes } => {
+                let anonymous = self.anonymous.remove(&node);
                 let specs: Vec<_> = self
                     .specs
                     .extract_if(|(id, _), _| *id == node)
@@ -170,7 +212,7 @@ impl Performer {
                     .collect();
                 let means = self.means.clone();
                 self.means.tasks.spawn(async move {
-                    if let Some(error) = remove::node(&means, &node, specs, volumes).await {
+                    if let Some(error) = remove::node(&means, &node, specs, (volumes, anonymous)).await {
                         let left = Wake::Left {
                             node: node.clone(),
                             error,

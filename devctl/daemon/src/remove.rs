@@ -11,17 +11,17 @@ use crate::perform::Means;
 use crate::spec::{ContainerPlan, DataPlace, NodeSpec, What};
 
 /// Removes a node's data where it was asked for, or where it goes with the node as a container's own layer does. Logs stay:
-/// `devctl logs` works after `down`. Tells why something of it is left.
+/// `devctl logs` works after `down`. `anonymous`: also the volumes of containers that have no name. Tells why something of it is left.
 pub(crate) async fn node(
     means: &Means,
     node: &NodeId,
     specs: Vec<Arc<NodeSpec>>,
-    volumes: bool,
+    (volumes, anonymous): (bool, bool),
 ) -> Option<DockerError> {
     let mut left = None;
     for spec in specs {
         if let What::Container(plan) = &spec.what {
-            left = left.or(container(plan, node, volumes).await);
+            left = left.or(container(plan, node, (volumes, volumes || anonymous)).await);
             continue;
         }
         let place = match &spec.what {
@@ -40,7 +40,7 @@ pub(crate) async fn node(
 
 /// Removes a node's containers, and then its networks (and volumes, where that was asked for) as far as nobody else uses them: whoever
 /// goes last takes them along. Tells why a container is left.
-async fn container(plan: &ContainerPlan, node: &NodeId, volumes: bool) -> Option<DockerError> {
+async fn container(plan: &ContainerPlan, node: &NodeId, (volumes, anonymous): (bool, bool)) -> Option<DockerError> {
     let engine = &plan.engine;
     let labels = [
         format!("{}={}", labels::PROJECT, plan.project),
@@ -53,7 +53,7 @@ async fn container(plan: &ContainerPlan, node: &NodeId, volumes: bool) -> Option
     match engine.containers(&labels).await {
         Ok(found) => {
             for container in found {
-                left = left.or(engine.remove(&container.id, volumes).await.err());
+                left = left.or(engine.remove(&container.id, anonymous).await.err());
             }
         }
         Err(error) => left = Some(error),

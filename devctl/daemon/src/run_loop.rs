@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use devctl_core::engine::{Effect, Event, NoticeKind, RunPhase, State, Status};
+use devctl_core::engine::{Effect, Event, Node, NoticeKind, RunPhase, State, Status, Wanted};
 use devctl_core::plan::Plan;
 use devctl_core::{NodeId, Seconds, Time};
 use devctl_drivers::docker::DockerError;
@@ -32,6 +32,8 @@ use crate::wiring::Wiring;
 const IDLE: Duration = Duration::from_millis(1500);
 /// One that was taken down has nothing left to hold but its ports, which others may want at once.
 const DOWNED: Duration = Duration::from_millis(50);
+/// What is being removed is waited for, but not for ever.
+const REMOVING: Duration = Duration::from_secs(120);
 /// One whose nodes are all stopped, but not taken down, is kept this long, so that `start` finds them.
 const STOPPED: Duration = Duration::from_secs(900);
 
@@ -46,6 +48,8 @@ pub(crate) enum Wake {
     Engine { host: String, lost: Option<String> },
     /// A container of the project's was started: by this daemon, or by somebody else.
     StartedOutside { id: String },
+    /// A container of the project's was held still, or let go on: by this daemon, or by somebody else.
+    HeldOutside { id: String, still: bool },
     /// Something of a node could not be removed.
     Left { node: NodeId, error: DockerError },
     /// A client asks.
@@ -71,6 +75,8 @@ pub(crate) struct Loop {
     replanned: Option<Time>,
     /// The project was taken down.
     downed: bool,
+    /// Since when there is nothing to do and nobody to serve.
+    idle_since: Option<tokio::time::Instant>,
     /// What the last `down` could not remove.
     pub(crate) left: Vec<(NodeId, DockerError)>,
 }
@@ -112,6 +118,7 @@ impl Loop {
             shown: HashMap::new(),
             replanned: None,
             downed: false,
+            idle_since: None,
             left: Vec::new(),
         }
     }
@@ -131,7 +138,15 @@ impl Loop {
                 .into_iter()
                 .chain(self.waiters.iter().filter_map(|waiter| waiter.deadline))
                 .min();
-            let idle = self.is_idle();
+            // Counted from when it began to be idle: somebody who only looks, again and again, keeps up nothing that was taken down.
+            let idle = match self.is_idle() {
+                true => Some(*self.idle_since.get_or_insert_with(tokio::time::Instant::now)),
+                false => {
+                    self.idle_since = None;
+                    None
+                }
+            };
+            let patience = idle.map(|since| since + self.patience());
             tokio::select! {
                 biased;
                 () = signals.any() => {
@@ -148,7 +163,7 @@ impl Loop {
                     None => return Ok(self),
                 },
                 () = at(&self.clock, due) => self.step(Event::Tick),
-                () = tokio::time::sleep(self.patience()), if idle => return Ok(self),
+                () = until(patience) => return Ok(self),
             }
             if self.state.is_closing() && self.state.is_quiet() {
                 self.answer();
@@ -159,7 +174,10 @@ impl Loop {
 
     /// How long it is kept with nothing to do.
     fn patience(&self) -> Duration {
+        let leaving = |node: &Node| matches!(node.wanted, Wanted::Gone { .. });
         match (self.state.nodes().next().is_some(), self.downed) {
+            // What is left of it is being removed.
+            (true, true) if self.state.nodes().all(|(_, node)| leaving(node)) => REMOVING,
             (true, _) => STOPPED,
             (false, true) => DOWNED,
             (false, false) => IDLE,
@@ -191,9 +209,30 @@ impl Loop {
                 self.performer.on_live(run, *live);
                 self.note_processes();
             }
-            Wake::Command(command) => self.command(command),
+            Wake::Command(command) => {
+                if !self.downed {
+                    // Whoever asks is about to ask for more.
+                    self.idle_since = None;
+                }
+                self.command(command);
+            }
             Wake::Left { node, error } => self.left.push((node, error)),
             Wake::Engine { host, lost } => self.engine(&host, lost),
+            Wake::HeldOutside { id, still } => {
+                let held = self
+                    .performer
+                    .all_live()
+                    .find(|(_, live)| live.handle.is_container(&id));
+                if let Some((run, live)) = held {
+                    let node = live.spec.id.clone();
+                    self.step(Event::Held {
+                        node,
+                        run,
+                        still,
+                        outcome: Ok(()),
+                    });
+                }
+            }
             Wake::StartedOutside { id } => {
                 let known = self.records.containers.iter().find(|(_, known)| known.id == id);
                 let ids: Vec<NodeId> = self.state.nodes().map(|(id, _)| id.clone()).collect();
@@ -417,6 +456,13 @@ fn reloaded(effect: &Effect) -> Option<&NodeId> {
 async fn at(clock: &Clock, due: Option<devctl_core::Time>) {
     match due {
         Some(due) => tokio::time::sleep_until(clock.instant(due)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
 }

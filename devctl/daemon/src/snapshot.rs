@@ -166,6 +166,7 @@ fn summary(all: &Loop, node: &Node, status: Status, holds: &[Hold]) -> String {
             };
             format!("{what} for {}{replace}", Seconds(now - run.ready.unwrap_or(run.issued)))
         }
+        (Some(run), Status::Paused) => format!("paused for {}", Seconds(now - run.paused.unwrap_or(now))),
         (Some(run), Status::Starting) if run.phase == RunPhase::Starting => {
             format!("starting for {}", Seconds(now - run.issued))
         }

@@ -31,6 +31,10 @@ pub(crate) struct Build {
     #[arg(long)]
     pull: bool,
 
+    /// Push what was built
+    #[arg(long)]
+    push: bool,
+
     /// No output but errors
     #[arg(short, long = "quiet", id = "build_quiet")]
     quiet: bool,
@@ -55,8 +59,6 @@ struct Refused {
     memory: Option<String>,
     #[arg(long, hide = true)]
     builder: Option<String>,
-    #[arg(long, hide = true)]
-    push: bool,
     #[arg(long, hide = true)]
     check: bool,
     #[arg(long, hide = true)]
@@ -85,7 +87,6 @@ impl Refused {
                 "--builder",
                 "the engine's own builder is used: leave it out",
             ),
-            (self.push, "--push", "`docker push IMAGE` pushes what was built"),
             (
                 self.check,
                 "--check",
@@ -117,6 +118,7 @@ impl Build {
             build_args: Vec::new(),
             no_cache: false,
             pull: false,
+            push: false,
             quiet: false,
             with_dependencies: false,
             services: Services { services },
@@ -159,6 +161,9 @@ impl Build {
                 io::stderr(),
                 "nothing to build: no service has `build` (or `x-devctl.native.build`)"
             )?;
+        }
+        if self.push {
+            return super::push::Push::of(names, quiet).run(context);
         }
         Ok(Exit::Ok)
     }

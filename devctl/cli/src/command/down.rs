@@ -1,13 +1,15 @@
 //! `down`: stop and remove everything, dependants first.
 
 use clap::Args;
+use devctl_compose::model::Service;
 use devctl_daemon::images;
-use devctl_wire::v1::DownRequest;
+use devctl_wire::v1::{DownRequest, NodeStatus, State, StatusRequest};
 
 use crate::args::{Services, TalkFormat};
 use crate::client;
 use crate::containers::Containers;
 use crate::context::Context;
+use crate::dry::{self, Step};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::Project;
@@ -70,15 +72,12 @@ impl Down {
 
     /// The images of the files' services, where that was asked for.
     async fn images(&self, project: &Project) -> Result<(), Error> {
-        let Some(which) = &self.rmi else { return Ok(()) };
+        let names = self.image_names(project);
+        if names.is_empty() {
+            return Ok(());
+        }
         let engine = standing::engine().await?;
-        let mut model = project.model.clone();
-        model.name = project.docker_name();
-        for service in model.services.values() {
-            if which == "local" && (service.build.is_none() || service.image.is_some()) {
-                continue;
-            }
-            let name = images::name(&model, service);
+        for name in names {
             match engine.remove_image(&name).await {
                 Ok(()) => eprintln!("image {name} removed"),
                 Err(error) => eprintln!("image {name} stays: {}", error.source),
@@ -89,8 +88,9 @@ impl Down {
 
     /// Containers that the daemon did not hold: of orphans, where they are to go as well, or of an earlier runtime of a service.
     async fn leftovers(&self, context: &Context, project: &Project) {
+        // Without containers as well: a volume, or a network, may have been made for one that never came to be.
         if let Some(containers) = Containers::look(context, project).await
-            && !containers.all.is_empty()
+            && (self.volumes || !containers.all.is_empty())
         {
             let done = containers
                 .down(project, &[], self.remove_orphans, self.volumes, self.timeout)
@@ -105,6 +105,9 @@ impl Down {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
         let project = context.project()?;
         project.check_services(&self.services.services)?;
+        if context.global.dry_run {
+            return self.told(context, &project);
+        }
         context.block_on(async {
             let exit = self.take_down(context, &project).await?;
             // The daemon has ended: none of it is a verification's that goes on in there.
@@ -116,6 +119,44 @@ impl Down {
             self.images(&project).await?;
             Ok(exit)
         })
+    }
+
+    /// `--dry-run`.
+    fn told(&self, context: &Context, project: &Project) -> Result<Exit, Error> {
+        let status = super::ps::status(context, project, self.services.services.clone())?;
+        let is_orphan = |node: &NodeStatus| status.orphans.iter().any(|orphan| orphan.node == node.id);
+        let is_there =
+            |node: &NodeStatus| node.run > 0 || node.state() != State::Down || !node.container_name.is_empty();
+        let is_named = |node: &NodeStatus| match self.services.services.as_slice() {
+            [] => self.remove_orphans || !is_orphan(node),
+            services => services.contains(&node.service),
+        };
+        let nodes = status.nodes.iter().filter(|node| is_there(node) && is_named(node));
+        let mut steps: Vec<Step> = nodes.map(|node| Step::of_node("stop and remove", node)).collect();
+        if self.services.services.is_empty() && !steps.is_empty() {
+            let networks = project.model.networks.values().filter(|network| !network.external);
+            let name = |name: &Option<String>| name.clone().unwrap_or_default();
+            steps.extend(networks.map(|network| Step::new("remove", format!("network {}", name(&network.name)))));
+        }
+        if self.volumes {
+            let volumes = project.model.volumes.values().filter(|volume| !volume.external);
+            let name = |name: &Option<String>| name.clone().unwrap_or_default();
+            steps.extend(volumes.map(|volume| Step::new("remove", format!("volume {}", name(&volume.name)))));
+        }
+        for image in self.image_names(project) {
+            steps.push(Step::new("remove", format!("image {image}")));
+        }
+        dry::tell(context, &steps)
+    }
+
+    /// The images that `--rmi` means.
+    fn image_names(&self, project: &Project) -> Vec<String> {
+        let Some(which) = &self.rmi else { return Vec::new() };
+        let mut model = project.model.clone();
+        model.name = project.docker_name();
+        let is_meant = |service: &&Service| which == "all" || (service.build.is_some() && service.image.is_none());
+        let meant = model.services.values().filter(is_meant);
+        meant.map(|service| images::name(&model, service)).collect()
     }
 
     async fn take_down(&self, context: &Context, project: &Project) -> Result<Exit, Error> {
@@ -145,6 +186,7 @@ impl Down {
             remove_orphans: self.remove_orphans,
             services: self.services.services.clone(),
             kill: false,
+            anonymous_volumes: false,
         };
         let updates = client.down(request).await?.into_inner();
         let session = Session {
@@ -161,4 +203,50 @@ impl Down {
         }
         Ok(session::exit(&close))
     }
+}
+
+/// Removes what runs of the project and its files no longer name, and nothing else.
+pub(super) fn orphans(context: &Context) -> Result<Exit, Error> {
+    let project = context.project()?;
+    context.block_on(async {
+        let mut render = context.renderer(Show::default());
+        if let Some(mut client) = client::find(&project).await? {
+            let status = client.status(StatusRequest::default()).await?.into_inner();
+            let services: Vec<String> = status.orphans.into_iter().map(|orphan| orphan.node).collect();
+            if !services.is_empty() {
+                let request = DownRequest {
+                    services,
+                    ..DownRequest::default()
+                };
+                let updates = client.down(request).await?.into_inner();
+                let session = Session {
+                    render: &mut *render,
+                    on_signal: OnSignal::Leave("left; the services still go down"),
+                    attach: None,
+                    watcher: None,
+                };
+                return Ok(session::exit(&session.run(&mut client, updates).await?));
+            }
+        }
+        let Some(found) = Containers::look(context, &project).await else {
+            return Ok(Exit::Ok);
+        };
+        let is_named = |name: &str| {
+            project.model.services.contains_key(name) || project.model.disabled_services.contains_key(name)
+        };
+        let going: Vec<_> = found.all.iter().filter(|one| !is_named(one.service())).collect();
+        let removed = found.remove(&project, &going, false, None).await;
+        for line in &removed.lines {
+            render.remark(line, now_ms())?;
+        }
+        for problem in &removed.problems {
+            render.remark(&format!("failed to {problem}"), now_ms())?;
+        }
+        render.finish(now_ms())?;
+        Ok(if removed.problems.is_empty() {
+            Exit::Ok
+        } else {
+            Exit::Failed
+        })
+    })
 }

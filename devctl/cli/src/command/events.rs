@@ -36,6 +36,17 @@ pub(crate) struct Events {
 }
 
 impl Events {
+    /// Of these services, from now on.
+    pub(super) fn live(services: Vec<String>) -> Self {
+        Self {
+            services: Services { services },
+            json: false,
+            since: None,
+            until: None,
+            talk: TalkFormat::default(),
+        }
+    }
+
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
         use std::io::Write as _;

@@ -251,7 +251,7 @@ fn label(dependency: &Dependency) -> &str {
 fn class(node: &NodeStatus) -> Option<&'static str> {
     match node.state() {
         State::Down => None,
-        State::Ready | State::Completed => Some("ready"),
+        State::Ready | State::Completed | State::Paused => Some("ready"),
         State::Failed | State::Unhealthy => Some("failed"),
         State::Waiting | State::Building | State::Starting | State::Stopping | State::Backoff => Some("busy"),
     }

@@ -26,6 +26,10 @@ pub(crate) struct Kill {
     #[arg(short, long, value_name = "SIGNAL", default_value = "SIGKILL", value_parser = signal)]
     signal: String,
 
+    /// Remove what runs and is no longer in the files
+    #[arg(long)]
+    remove_orphans: bool,
+
     #[command(flatten)]
     pub(crate) talk: TalkFormat,
 }
@@ -33,6 +37,16 @@ pub(crate) struct Kill {
 impl Kill {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
+        let orphans = self.remove_orphans;
+        let exit = self.send(context)?;
+        if !orphans || context.global.dry_run {
+            return Ok(exit);
+        }
+        let removed = super::down::orphans(context)?;
+        Ok(if exit == Exit::Ok { removed } else { exit })
+    }
+
+    fn send(self, context: &Context) -> Result<Exit, Error> {
         let request = ActRequest {
             verb: Verb::Kill.into(),
             services: self.services.services,

@@ -1,33 +1,40 @@
-//! `prune`: what devctl left behind of projects that are gone: data, sockets, leases' directories, containers, networks, volumes.
+//! `prune`: what devctl made and nobody uses any more: of projects that are gone, their containers, networks, volumes, images, data and
+//! sockets; of all projects, the images that a newer build has left without a name.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use devctl_drivers::dirs::{Dirs, Places};
-use devctl_drivers::docker::{Engine, labels};
+use devctl_drivers::docker::Engine;
 
+use crate::args::{Format, Runtime};
+use crate::ask;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::standing;
 
-/// Remove what devctl left behind of projects whose directories are gone
+mod engine;
+
+/// Remove what devctl made and nobody uses any more: of projects whose directories are gone, and images without a name
 #[derive(Args, Debug)]
 pub(crate) struct Prune {
     /// Do not ask
     #[arg(short, long)]
     force: bool,
-
-    /// Only tell what would be removed
-    #[arg(long)]
-    dry_run: bool,
 }
 
-/// Something that nobody owns any more.
+/// Something that nobody uses any more.
+#[derive(Debug, PartialEq, Eq)]
 enum Leftover {
     Directory(PathBuf),
+    /// Id and name.
     Container(String, String),
+    Network(String),
+    Volume(String),
+    /// Id, and its names.
+    Image(String, Vec<String>),
 }
 
 impl Leftover {
@@ -35,7 +42,22 @@ impl Leftover {
         match self {
             Self::Directory(path) => format!("directory {}", path.display()),
             Self::Container(_, name) => format!("container {name}"),
+            Self::Network(name) => format!("network {name}"),
+            Self::Volume(name) => format!("volume {name}"),
+            Self::Image(id, names) if names.is_empty() => format!("image {} (no name)", super::pull::short(id)),
+            Self::Image(_, names) => format!("image {}", names.join(", ")),
         }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let (kind, name) = match self {
+            Self::Directory(path) => ("directory", path.display().to_string()),
+            Self::Container(_, name) => ("container", name.clone()),
+            Self::Network(name) => ("network", name.clone()),
+            Self::Volume(name) => ("volume", name.clone()),
+            Self::Image(id, names) => ("image", names.first().unwrap_or(id).clone()),
+        };
+        serde_json::json!({ "Kind": kind, "Name": name })
     }
 }
 
@@ -43,68 +65,81 @@ impl Prune {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
         context.block_on(async {
-            let mut found: Vec<Leftover> = directories(&Places::from_env())
-                .into_iter()
-                .map(Leftover::Directory)
-                .collect();
-            // Without an engine there are no containers to be found.
-            let engine = Engine::connect(&standing::environment()).await.ok();
-            if let Some(engine) = &engine {
-                found.extend(containers(engine).await?);
-            }
+            // Without an engine it has nothing.
+            let engine = match context.global.runtime() {
+                Runtime::Native => None,
+                _ => Engine::connect(&standing::environment()).await.ok(),
+            };
+            let mut found = match &engine {
+                Some(engine) => engine::leftovers(engine).await?,
+                None => Vec::new(),
+            };
+            found.extend(directories(&Places::from_env()).into_iter().map(Leftover::Directory));
             if found.is_empty() {
                 writeln!(io::stderr(), "nothing was left behind")?;
                 return Ok(Exit::Ok);
             }
             let mut out = io::stdout().lock();
             for one in &found {
-                writeln!(out, "{}", one.words())?;
+                match context.terminal.format {
+                    Format::Json => writeln!(out, "{}", one.json())?,
+                    _ => writeln!(out, "{}", one.words())?,
+                }
             }
             drop(out);
-            if self.dry_run || !self.agreed()? {
+            let help = "`--force` removes without asking, `--dry-run` only tells";
+            if context.global.dry_run || !(self.force || ask::agreed("remove all of these?", help)?) {
                 return Ok(Exit::Ok);
             }
+            let (mut removed, mut failed) = (0, 0);
             for one in &found {
-                match one {
-                    Leftover::Directory(path) => std::fs::remove_dir_all(path).map_err(|source| Error::Io {
-                        doing: format!("remove `{}`", path.display()),
-                        source,
-                        help: None,
-                    })?,
-                    Leftover::Container(id, _) => {
-                        if let Some(engine) = &engine {
-                            engine
-                                .remove(id, true)
-                                .await
-                                .map_err(|error| standing::refused(&error))?;
-                        }
+                match remove(one, engine.as_ref()).await {
+                    Ok(true) => removed += 1,
+                    Ok(false) => writeln!(io::stderr(), "{} is used by now, and stays", one.words())?,
+                    Err(why) => {
+                        failed += 1;
+                        writeln!(io::stderr(), "failed to remove {}: {why}", one.words())?;
                     }
                 }
             }
-            writeln!(io::stderr(), "removed {}", found.len())?;
-            Ok(Exit::Ok)
+            writeln!(io::stderr(), "removed {removed} of {}", found.len())?;
+            Ok(if failed == 0 { Exit::Ok } else { Exit::Failed })
         })
     }
+}
 
-    fn agreed(&self) -> Result<bool, Error> {
-        if self.force {
-            return Ok(true);
+/// False: somebody uses it by now.
+async fn remove(one: &Leftover, engine: Option<&Engine>) -> Result<bool, String> {
+    match (one, engine) {
+        (Leftover::Directory(path), _) => match std::fs::remove_dir_all(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
+            _ => Ok(true),
+        },
+        (_, None) => Ok(false),
+        (Leftover::Container(id, _), Some(engine)) => match engine.remove(id, true).await {
+            Ok(()) => Ok(true),
+            Err(error) => Err(error.to_string()),
+        },
+        (Leftover::Network(name), Some(engine)) => {
+            let removed = engine.remove_network(name).await;
+            removed.map_err(|error| error.to_string())
         }
-        if !io::stdin().is_terminal() {
-            return Err(Error::usage(
-                "nobody is there to be asked",
-                "`--force` removes without asking, `--dry-run` only tells",
-            ));
+        (Leftover::Volume(name), Some(engine)) => {
+            let removed = engine.remove_volume(name).await;
+            removed.map_err(|error| error.to_string())
         }
-        write!(io::stderr(), "remove all of these? [y/N] ")?;
-        io::stderr().flush()?;
-        let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer).map_err(|source| Error::Io {
-            doing: "read the answer".into(),
-            source,
-            help: None,
-        })?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+        (Leftover::Image(id, names), Some(engine)) => {
+            // By each of its names: the last one takes the image along.
+            for name in if names.is_empty() {
+                std::slice::from_ref(id)
+            } else {
+                names.as_slice()
+            } {
+                let removed = engine.remove_image(name).await;
+                removed.map_err(|error| error.to_string())?;
+            }
+            Ok(true)
+        }
     }
 }
 
@@ -135,22 +170,4 @@ fn is_orphan(path: &Path) -> bool {
         return false;
     };
     !Path::new(owner.trim_end()).is_dir()
-}
-
-/// Containers that devctl made for projects whose directories are gone.
-async fn containers(engine: &Engine) -> Result<Vec<Leftover>, Error> {
-    if engine.facts().remote {
-        // Another machine's directories cannot be looked at from here.
-        return Ok(Vec::new());
-    }
-    let found = engine
-        .containers(&[labels::DEVCTL.to_owned()])
-        .await
-        .map_err(|error| standing::refused(&error))?;
-    let gone = |label: &str| !Path::new(label).is_dir();
-    Ok(found
-        .into_iter()
-        .filter(|one| one.label(labels::WORKING_DIR).is_some_and(gone))
-        .map(|one| Leftover::Container(one.id, one.name))
-        .collect())
 }

@@ -17,7 +17,7 @@ use crate::project::Project;
 use crate::render::style::Style;
 use crate::render::{table, text::truncate};
 
-mod container;
+pub(crate) mod container;
 
 /// List services
 #[derive(Args, Debug)]
@@ -37,7 +37,7 @@ pub(crate) struct Ps {
     #[arg(long = "services")]
     names: bool,
 
-    /// Only those in this state: created, running, restarting, removing, exited
+    /// Only those in this state: created, running, paused, restarting, removing, exited
     #[arg(long, value_name = "STATE", value_parser = container::STATES)]
     status: Vec<String>,
 
@@ -192,12 +192,17 @@ fn verdicts(node: &NodeStatus, style: Style) -> String {
     }
 }
 
+/// How a node is, in the words of the table.
+pub(crate) fn in_words(node: &NodeStatus) -> String {
+    container::status(node)
+}
+
 fn colored(node: &NodeStatus, style: Style) -> String {
     let status = container::status(node);
     match node.state() {
         State::Ready | State::Completed => style.good(&status),
         State::Failed | State::Unhealthy => style.error(&status),
-        State::Backoff => style.warn(&status),
+        State::Backoff | State::Paused => style.warn(&status),
         State::Starting | State::Building | State::Stopping => style.busy(&status),
         State::Down | State::Waiting => style.dim(&status),
     }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use devctl_wire::v1::{LogQuery, NodeStatus, State, UpRequest, VerifyWhen};
 use nix::sys::signal::Signal;
 
+use super::create::Create;
 use crate::args::{Services, TalkFormat};
 use crate::client;
 use crate::context::Context;
@@ -16,7 +17,7 @@ use crate::render::{Show, logs::LogStyle};
 use crate::session::{self, Close, OnSignal, Session};
 
 /// Create and start services, and follow their logs; Ctrl-C takes them down
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct Up {
     #[command(flatten)]
     services: Services,
@@ -93,12 +94,8 @@ pub(crate) struct Up {
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     menu: Option<bool>,
 
-    /// Say what would be done, and why, and do nothing
-    #[arg(long)]
-    dry_run: bool,
-
     /// Number of replicas of a service; may be given several times
-    #[arg(long, value_name = "SERVICE=NUM", value_parser = scale)]
+    #[arg(long, value_name = "SERVICE=NUM", value_parser = super::scale::count)]
     scale: Vec<(String, u32)>,
 
     /// Answer this service from its contracts instead of running it; may be given several times
@@ -162,6 +159,43 @@ enum When {
 }
 
 impl Up {
+    /// Of these services, left running.
+    pub(super) fn detached(services: Vec<String>) -> Self {
+        Self {
+            services: Services { services },
+            detach: true,
+            ..Self::default()
+        }
+    }
+
+    /// `scale`: of these services so many replicas, and nothing else of them is changed.
+    pub(super) fn scaled(scale: Vec<(String, u32)>, no_deps: bool) -> Self {
+        Self {
+            no_deps,
+            no_recreate: true,
+            scale: scale.clone(),
+            ..Self::detached(scale.into_iter().map(|(service, _)| service).collect())
+        }
+    }
+
+    /// `create`: made ready, and not started.
+    pub(super) fn created(create: Create) -> Self {
+        // Compose's word for it: an image that can be built is built anew.
+        let pull_builds = create.pull.as_deref() == Some("build");
+        Self {
+            services: create.services,
+            build: create.build || pull_builds,
+            no_build: create.no_build,
+            force_recreate: create.force_recreate,
+            no_recreate: create.no_recreate,
+            pull: create.pull.filter(|_| !pull_builds),
+            remove_orphans: create.remove_orphans,
+            scale: create.scale,
+            no_start: true,
+            ..Self::default()
+        }
+    }
+
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
         let project = context.project()?;
@@ -174,7 +208,7 @@ impl Up {
     async fn converse(self, context: &Context, project: &Project) -> Result<Exit, Error> {
         // Before anything can be printed, so that the first lines are not lost.
         let since = jiff::Timestamp::now();
-        let attached = !(self.detach || self.wait || self.dry_run || self.no_start);
+        let attached = !(self.detach || self.wait || context.global.dry_run || self.no_start);
         let request = self.request(context, project, attached);
         let mut client = client::find_or_start(project).await?;
         let updates = match client.up(request.clone()).await {
@@ -192,7 +226,7 @@ impl Up {
                 timestamps: self.timestamps,
                 no_color: self.no_color,
             },
-            plan: self.dry_run,
+            plan: context.global.dry_run,
             quiet: false,
         });
         let mut ended: Option<NodeStatus> = None;
@@ -234,7 +268,7 @@ impl Up {
             force_recreate: self.force_recreate || self.always_recreate_deps,
             no_recreate: self.no_recreate,
             remove_orphans: self.remove_orphans,
-            dry_run: self.dry_run,
+            dry_run: context.global.dry_run,
             no_start: self.no_start,
             scale: self.scale.iter().cloned().collect::<HashMap<_, _>>(),
             stub: self.stub.clone(),
@@ -305,10 +339,4 @@ fn killed(status: &NodeStatus) -> Exit {
         .signal
         .parse::<Signal>()
         .map_or(Exit::Failed, |signal| Exit::Signal(signal as i32))
-}
-
-fn scale(text: &str) -> Result<(String, u32), String> {
-    let (service, count) = text.split_once('=').ok_or("write it as SERVICE=NUM")?;
-    let count = count.parse().map_err(|_| format!("`{count}` is not a number"))?;
-    Ok((service.to_owned(), count))
 }

@@ -77,12 +77,8 @@ pub(crate) struct Verify {
     #[arg(long)]
     reference: bool,
 
-    /// List what would be replayed
-    #[arg(long)]
-    dry_run: bool,
-
     /// Replay nothing: bring one provider up with an endpoint for its states, for Pact's own tools, and wait
-    #[arg(long, conflicts_with_all = ["dry_run", "reference", "junit", "json", "html", "urls"], requires = "providers")]
+    #[arg(long, conflicts_with_all = ["reference", "junit", "json", "html", "urls"], requires = "providers")]
     serve: bool,
 
     /// Write a JUnit report
@@ -119,7 +115,13 @@ impl Verify {
                 help: Some("name one: `--provider NAME --serve`".to_owned()),
             });
         }
-        if self.dry_run || is_guarded() {
+        if self.serve && context.global.dry_run {
+            return Err(Error::usage(
+                "`--serve` replays nothing: there is nothing to list",
+                "leave out one of `--serve` and `--dry-run`",
+            ));
+        }
+        if context.global.dry_run || is_guarded() {
             return self.verify(context, &project);
         }
         let io_error = |doing: &str| {
@@ -157,7 +159,7 @@ impl Verify {
             no_cache: self.no_cache || self.serve,
             fail_fast: self.fail_fast,
             reference: self.reference,
-            dry_run: self.dry_run,
+            dry_run: context.global.dry_run,
             serve: self.serve,
             urls: self.urls.clone(),
             answer_within: self.answer_within,
@@ -183,7 +185,7 @@ impl Verify {
                 help: None,
             })?;
         let ended = runtime.block_on(async move {
-            if !self.dry_run {
+            if !context.global.dry_run {
                 for problem in verifications::remove_left_behind(context, project).await {
                     eprintln!("warning: an earlier verification left something behind: failed to {problem}");
                 }

@@ -243,6 +243,7 @@ fn said(node: &NodeStatus, style: Style) -> String {
         State::Waiting if node.holds.first().is_some_and(|hold| hold.on.is_empty()) => {
             style.warn(&one_line(node, "waiting"))
         }
+        State::Paused => style.warn(&one_line(node, "paused")),
         State::Waiting => style.warn("waiting"),
         State::Down => style.dim("down"),
         State::Building | State::Starting | State::Stopping | State::Backoff => {

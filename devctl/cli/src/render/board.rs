@@ -173,6 +173,7 @@ impl Seen {
             State::Unhealthy => (style.error("✗"), style.error("unhealthy"), detail(&status.probe_output)),
             State::Failed => (style.error("✗"), style.error("failed"), detail(&why_failed(status))),
             State::Stopping => (spinner, "stopping".to_owned(), format!(" {}", seconds(since))),
+            State::Paused => (style.warn("‖"), style.warn("paused"), String::new()),
             State::Backoff => {
                 let left = i64::try_from(status.restart_in_ms).unwrap_or(0) - (now - self.since);
                 let text = format!(" restarts in {}{}", seconds(millis(left)), detail(&why_failed(status)));

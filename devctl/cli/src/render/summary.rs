@@ -48,6 +48,7 @@ pub(crate) fn lines<'a>(
         }
         Ended::TimedOut => lines.push(style.error(&format!("not ready after {time}"))),
         Ended::Stopped => lines.push(format!("stopped in {time}")),
+        Ended::Done => lines.push(format!("done in {time}")),
         Ended::Planned => lines.push(style.dim("nothing was done (--dry-run)")),
         Ended::Invalid | Ended::Unspecified => {}
     }

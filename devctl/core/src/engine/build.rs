@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::effect::Effect;
 use super::event::{Built, Failure};
-use super::node::{Replace, Run, Wanted};
+use super::node::{Create, Replace, Run, Wanted};
 use super::notice::NoticeKind;
 use super::state::State;
 use crate::{NodeId, Time};
@@ -139,7 +139,8 @@ impl State {
                 if serving {
                     node.build.failure = Some(failure.clone());
                     node.replace = None;
-                } else if node.wanted == Wanted::Up {
+                } else if node.wanted == Wanted::Up || node.create == Create::Due {
+                    node.create = Create::No;
                     node.failure = Some(Failure {
                         what: format!("build failed: {}", failure.what),
                         ..failure.clone()

@@ -73,6 +73,24 @@ pub enum Effect {
         /// Its name, with `SIG`.
         signal: String,
     },
+    /// Hold a run still, or let it go on. Answer: `Held`.
+    Hold {
+        /// Which.
+        node: NodeId,
+        /// The run's number.
+        run: u64,
+        /// Still.
+        still: bool,
+    },
+    /// Make what a node is made of, and start nothing. Answer: `Created`.
+    Create {
+        /// Which.
+        node: NodeId,
+        /// Which plan of the node.
+        hash: ContentHash,
+        /// Whatever is there already is made anew.
+        fresh: bool,
+    },
     /// Forget a node that has no run: its records, and its data where `volumes`. Answer: `Removed`.
     Remove {
         /// Which.

@@ -141,6 +141,24 @@ pub enum Event {
         /// Whose.
         node: NodeId,
     },
+    /// A run is held still, or goes on: because it was asked for, or because somebody else did it.
+    Held {
+        /// Whose.
+        node: NodeId,
+        /// The run's number.
+        run: u64,
+        /// Held still.
+        still: bool,
+        /// Whether it could be done.
+        outcome: Result<(), Failure>,
+    },
+    /// What a node is made of is there; nothing of it is started.
+    Created {
+        /// Whose.
+        node: NodeId,
+        /// Whether it could be made.
+        outcome: Result<(), Failure>,
+    },
     /// The time that [`super::State::next_deadline`] named has come.
     Tick,
     /// Take everything down and end; `kill`: without grace.
@@ -219,6 +237,10 @@ pub enum Verb {
         /// Its name, with `SIG`.
         signal: String,
     },
+    /// Hold still what runs.
+    Pause,
+    /// Let go on what is held still.
+    Unpause,
 }
 
 /// What `down` asks for.

@@ -64,6 +64,11 @@ impl State {
         if run.is_stopping() {
             return;
         }
+        if run.paused.is_some() {
+            // It does nothing, and so it answers nothing; another one follows when it goes on.
+            run.health.sent = None;
+            return;
+        }
         if away {
             // It says nothing of the run; another one follows once it can be reached.
             run.health.sent = None;

@@ -55,6 +55,20 @@ pub struct Node {
     pub contracts: Contracts,
     /// It has been started since it was last down: `contract_verified` holds it no more.
     pub let_through: bool,
+    /// It is to be made, without being started.
+    pub create: Create,
+}
+
+/// How far a node is that is made without being started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Create {
+    /// Nobody has asked for that.
+    #[default]
+    No,
+    /// To be made, once it is built.
+    Due,
+    /// On its way.
+    UnderWay,
 }
 
 /// Whether a node is wanted.
@@ -130,6 +144,14 @@ pub struct Run {
     pub version: Option<String>,
     /// Its health.
     pub health: Health,
+    /// It was sent a signal that ends whatever does not handle it: until when its end is waited for.
+    pub signalled: Option<Time>,
+    /// Since when it is held still.
+    pub paused: Option<Time>,
+    /// It is being held still (or let go on), and nobody has answered yet.
+    pub holding: Option<bool>,
+    /// Why the last attempt to hold it still, or to let it go on, came to nothing.
+    pub not_held: Option<Failure>,
 }
 
 /// How far a run is.
@@ -282,6 +304,7 @@ impl Node {
             fresh: false,
             contracts: Contracts::default(),
             let_through: false,
+            create: Create::No,
         }
     }
 

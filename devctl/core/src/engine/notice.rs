@@ -168,6 +168,20 @@ pub enum NoticeKind {
         /// What came of them.
         outcome: Result<Tested, Failure>,
     },
+    /// It is held still.
+    Paused,
+    /// It goes on after it was held still.
+    Unpaused {
+        /// For how long it was.
+        after: Duration,
+    },
+    /// What it is made of is there.
+    Created,
+    /// What it is made of could not be made.
+    CreateFailed {
+        /// Why.
+        failure: Failure,
+    },
     /// Nothing of it is left.
     Removed {
         /// Its data neither.
@@ -209,6 +223,7 @@ impl NoticeKind {
             | Self::Unhealthy { .. }
             | Self::Blocked { .. }
             | Self::SyncFailed { .. }
+            | Self::CreateFailed { .. }
             | Self::ReplaceFailed { .. } => Level::Error,
             Self::Verified { outcome, .. } => match outcome.verdicts() {
                 Verdicts::Broken => Level::Error,
@@ -252,6 +267,10 @@ impl NoticeKind {
             Self::ReplaceFailed { .. } => "replace-failed",
             Self::Verified { .. } => "verified",
             Self::Tested { .. } => "tested",
+            Self::Paused => "paused",
+            Self::Unpaused { .. } => "unpaused",
+            Self::Created => "created",
+            Self::CreateFailed { .. } => "create-failed",
             Self::Removed { .. } => "removed",
             Self::Blocked { .. } => "blocked",
             Self::StandInChanged { .. } => "stand-in-changed",
@@ -264,9 +283,10 @@ impl NoticeKind {
     #[must_use]
     pub fn lines(&self) -> &[String] {
         match self {
-            Self::BuildFailed { failure, .. } | Self::StartFailed { failure } | Self::SyncFailed { failure } => {
-                &failure.output
-            }
+            Self::BuildFailed { failure, .. }
+            | Self::StartFailed { failure }
+            | Self::SyncFailed { failure }
+            | Self::CreateFailed { failure } => &failure.output,
             Self::Tested { outcome: Err(failure) } => &failure.output,
             _ => &[],
         }
@@ -276,9 +296,10 @@ impl NoticeKind {
     #[must_use]
     pub fn help(&self) -> Option<&str> {
         match self {
-            Self::BuildFailed { failure, .. } | Self::StartFailed { failure } | Self::SyncFailed { failure } => {
-                failure.help.as_deref()
-            }
+            Self::BuildFailed { failure, .. }
+            | Self::StartFailed { failure }
+            | Self::SyncFailed { failure }
+            | Self::CreateFailed { failure } => failure.help.as_deref(),
             Self::Verified { outcome, .. } => outcome.help(),
             Self::Tested { outcome: Err(failure) } => failure.help.as_deref(),
             Self::Warning { help, .. } => help.as_deref(),
@@ -356,6 +377,10 @@ impl fmt::Display for NoticeKind {
             }
             Self::Tested { outcome: Ok(tested) } => write!(out, "{tested}"),
             Self::Tested { outcome: Err(failure) } => write!(out, "consumer tests: {}", failure.what),
+            Self::Paused => write!(out, "paused"),
+            Self::Unpaused { after } => write!(out, "goes on after {}", Seconds(*after)),
+            Self::Created => write!(out, "created"),
+            Self::CreateFailed { failure } => write!(out, "not created: {}", failure.what),
             Self::Removed { volumes: true } => write!(out, "removed with its data"),
             Self::Removed { volumes: false } => write!(out, "removed"),
             Self::Blocked { on, why } => write!(out, "cannot start: it needs {on}, which {why}"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::effect::Effect;
 use super::event::{Act, Down, Up, Verb};
-use super::node::{Node, Replace, Wanted};
+use super::node::{Create, Node, Replace, Wanted};
 use super::notice::NoticeKind;
 use super::state::State;
 use crate::plan::{Action, changes};
@@ -62,6 +62,10 @@ impl State {
                         node.replace
                             .take_if(|replace| of_file(replace) && replace.begun.is_none());
                     }
+                    if !up.no_start {
+                        self.hold_still(&id, false, out);
+                        self.stop_signalled(&id, now, out);
+                    }
                 }
                 Action::Recreate => {
                     self.want(&id, &up, now);
@@ -87,10 +91,11 @@ impl State {
     }
 
     fn want(&mut self, id: &NodeId, up: &Up, now: Time) {
-        let Some(node) = self.nodes.get_mut(id) else { return };
         if up.no_start {
+            self.want_created(id, up);
             return;
         }
+        let Some(node) = self.nodes.get_mut(id) else { return };
         if node.run.is_none() || node.wanted != Wanted::Up {
             node.asked = now;
         }
@@ -117,7 +122,9 @@ impl State {
     pub(super) fn on_act(&mut self, act: Act, now: Time, out: &mut Vec<Effect>) {
         for id in &act.nodes {
             let Some(node) = self.nodes.get_mut(id) else { continue };
-            node.grace = act.grace;
+            if !matches!(act.verb, Verb::Pause | Verb::Unpause) {
+                node.grace = act.grace;
+            }
             match &act.verb {
                 Verb::Start => {
                     if node.run.is_none() {
@@ -125,8 +132,12 @@ impl State {
                     }
                     node.completed = None;
                     node.ask_again();
+                    self.hold_still(id, false, out);
                 }
-                Verb::Stop => node.wanted = Wanted::Down,
+                Verb::Stop => {
+                    node.wanted = Wanted::Down;
+                    node.create = Create::No;
+                }
                 Verb::Restart => {
                     let running = node.run.is_some();
                     node.ask_again();
@@ -137,6 +148,10 @@ impl State {
                         let reason = "asked to restart".to_owned();
                         node.replace = Some(Replace::new(reason, now, true));
                     }
+                }
+                Verb::Pause | Verb::Unpause => {
+                    let still = act.verb == Verb::Pause;
+                    self.hold_still(id, still, out);
                 }
                 Verb::Kill { signal } => {
                     let runs: Vec<u64> = node.run.iter().chain(&node.next).map(|run| run.number).collect();
@@ -153,7 +168,11 @@ impl State {
                     if ends_a_process(signal) {
                         self.expect_end(id, signal, now, out);
                     }
+                    continue;
                 }
+            }
+            if act.verb != Verb::Pause {
+                self.stop_signalled(id, now, out);
             }
         }
     }
@@ -162,13 +181,69 @@ impl State {
     fn expect_end(&mut self, id: &NodeId, signal: &str, now: Time, out: &mut Vec<Effect>) {
         let reason = format!("asked to send {signal}");
         let Some(node) = self.nodes.get_mut(id) else { return };
+        let grace = node.stop_grace();
         if let Some(run) = &mut node.run {
+            if run.signalled.is_none() && run.is_stopping() {
+                return;
+            }
+            // Nobody handles a kill.
+            run.signalled = (signal != "SIGKILL").then(|| now + grace);
             run.phase = super::RunPhase::Stopping {
                 since: now,
                 reason: reason.clone(),
             };
             run.health.next = None;
             self.notice(Some(id), NoticeKind::Stopping { reason }, now, out);
+        }
+    }
+
+    /// A run that was sent a signal may handle it and go on: whoever asks for its end by any other word gets a stop, with all that
+    /// belongs to one.
+    fn stop_signalled(&mut self, id: &NodeId, now: Time, out: &mut Vec<Effect>) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        let grace = node.stop_grace();
+        let signalled = node
+            .run
+            .as_mut()
+            .and_then(|run| run.signalled.take().map(|_| run.number));
+        if let Some(number) = signalled {
+            self.stop_run(id, number, grace, "it is no longer wanted", now, out);
+        }
+    }
+
+    /// Whoever was sent a signal and still runs when its grace period is over has handled it: it goes on.
+    pub(super) fn look_at_signalled(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let over = |node: &Node| {
+            let until = node.run.as_ref().and_then(|run| run.signalled);
+            until.is_some_and(|until| until <= now)
+        };
+        let survivors: Vec<NodeId> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| over(node))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in survivors {
+            let Some(node) = self.nodes.get_mut(&id) else { continue };
+            let tested = node.plan.health.is_some();
+            let Some(run) = node.run.as_mut() else { continue };
+            let super::RunPhase::Stopping { since, .. } = run.phase else {
+                continue;
+            };
+            run.signalled = None;
+            run.phase = super::RunPhase::Running;
+            if tested {
+                run.health.next = Some(now);
+            }
+            if node.wanted == Wanted::Down && !self.closing {
+                node.wanted = Wanted::Up;
+            }
+            let text = format!(
+                "the signal did not end it within {}: it goes on",
+                crate::Seconds(now - since)
+            );
+            let help = Some("`devctl stop` ends it, `devctl kill` at once".to_owned());
+            self.notice(Some(&id), NoticeKind::Warning { text, help }, now, out);
         }
     }
 
@@ -182,6 +257,8 @@ impl State {
             node.wanted = Wanted::Gone { volumes: down.volumes };
             node.blocked = false;
             node.grace = down.grace;
+            node.create = Create::No;
+            self.stop_signalled(id, now, out);
         }
         if down.kill {
             self.kill_all(&ids, now, out);
@@ -195,6 +272,10 @@ impl State {
             if node.wanted == Wanted::Up {
                 node.wanted = Wanted::Down;
             }
+            node.create = Create::No;
+        }
+        for id in &ids {
+            self.stop_signalled(id, now, out);
         }
         if kill {
             self.kill_all(&ids, now, out);

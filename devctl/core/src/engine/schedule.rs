@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::effect::Effect;
-use super::node::{Gate, Health, HealthState, Node, Replace, Run, RunPhase, Wanted};
+use super::node::{Create, Gate, Health, HealthState, Node, Replace, Run, RunPhase, Wanted};
 use super::notice::NoticeKind;
 use super::state::State;
 use crate::plan::{Kind, Swap, Verify};
@@ -40,6 +40,10 @@ impl State {
                 self.look_at_contracts(&id, now);
                 self.bring_up(&id, now, out)
             }
+            Wanted::Down if node.create == Create::Due && node.quiet() => {
+                self.create(&id, now, out);
+                false
+            }
             Wanted::Down | Wanted::Gone { .. } => {
                 self.take_down(&id, now, out);
                 false
@@ -72,6 +76,10 @@ impl State {
                 let Some(replace) = node.replace.clone() else {
                     return false;
                 };
+                if run.paused.is_some() && !replace.stop_first {
+                    // Whoever holds it still wants to look at it as it is.
+                    return false;
+                }
                 if node.build.due || node.build.running.is_some() || self.dependency_holds(node, now).next().is_some() {
                     return false;
                 }
@@ -332,5 +340,9 @@ pub(super) fn new_run(node: &Node, number: u64, gate: Gate, now: Time) -> Run {
             sent: None,
             excused: Duration::ZERO,
         },
+        signalled: None,
+        paused: None,
+        holding: None,
+        not_held: None,
     }
 }

@@ -9,7 +9,7 @@ use super::away::Away;
 use super::effect::Effect;
 use super::event::Event;
 use super::hold::Hold;
-use super::node::{HealthState, Memory, Node, Run, RunPhase, Wanted};
+use super::node::{Create, HealthState, Memory, Node, Run, RunPhase, Wanted};
 use super::notice::{Notice, NoticeKind};
 use crate::{NodeId, Time};
 
@@ -48,6 +48,8 @@ pub enum Status {
     Stopping,
     /// To be started again later.
     Backoff,
+    /// Held still.
+    Paused,
 }
 
 /// Who answers at a node's addresses now.
@@ -77,6 +79,7 @@ impl fmt::Display for Status {
             Status::Failed => "failed",
             Status::Stopping => "stopping",
             Status::Backoff => "backing off",
+            Status::Paused => "paused",
         })
     }
 }
@@ -113,8 +116,16 @@ impl State {
             Event::Away { host, why } => self.on_away(host, why, now),
             Event::Back { host } => self.on_back(&host, now),
             Event::StartedOutside { node } => self.on_started_outside(&node, now),
+            Event::Held {
+                node,
+                run,
+                still,
+                outcome,
+            } => self.on_held(&node, run, still, outcome, now, &mut out),
+            Event::Created { node, outcome } => self.on_created(&node, outcome, now, &mut out),
             Event::Tick => {}
         }
+        self.look_at_signalled(now, &mut out);
         self.schedule(now, &mut out);
         out
     }
@@ -126,10 +137,11 @@ impl State {
             .values()
             .flat_map(|node| {
                 let probes = node.run.iter().chain(&node.next).filter_map(|run| run.health.next);
+                let signalled = node.run.iter().filter_map(|run| run.signalled);
                 let backoff = node
                     .not_before
                     .filter(|_| node.wanted == Wanted::Up && node.run.is_none() && node.failure.is_none());
-                probes.chain(backoff)
+                probes.chain(signalled).chain(backoff)
             })
             .min()
     }
@@ -156,7 +168,7 @@ impl State {
     pub fn is_quiet(&self) -> bool {
         self.nodes
             .values()
-            .all(|node| node.gone() && node.build.running.is_none())
+            .all(|node| node.gone() && node.build.running.is_none() && node.create == Create::No)
     }
 
     /// Nothing is wanted: what still runs is on its way out.
@@ -180,6 +192,7 @@ impl State {
         match &node.run {
             Some(run) if run.is_stopping() => Status::Stopping,
             Some(_) if self.away(node).is_some() => Status::Waiting,
+            Some(run) if run.paused.is_some() => Status::Paused,
             Some(run) if run.phase == RunPhase::Starting => Status::Starting,
             Some(run) => match run.health.state {
                 HealthState::Starting => Status::Starting,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use devctl_core::NodeId;
-use devctl_core::engine::{Down, Event, NoticeKind};
+use devctl_core::engine::{Act, Down, Event, NoticeKind, Verb, Wanted};
 use devctl_core::plan::Direction;
 use devctl_wire::v1;
 
@@ -32,6 +32,9 @@ impl Loop {
                     .unwrap_or_else(|| self.state.nodes().map(|(id, _)| id.clone()).collect());
                 self.wait(Wait::Ended, scope, 0, reply);
                 let grace = request.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
+                if request.anonymous_volumes {
+                    self.performer.remove_anonymous(nodes.iter().flatten().cloned());
+                }
                 self.step(Event::Down(Down {
                     nodes,
                     volumes: request.volumes,
@@ -42,11 +45,14 @@ impl Loop {
             Command::Act { verb, request, reply } => {
                 let act = self.act(verb, &request);
                 let wait = match (&act.verb, request.wait) {
-                    (devctl_core::engine::Verb::Stop | devctl_core::engine::Verb::Kill { .. }, _) => Wait::Ended,
+                    (Verb::Pause, _) => Wait::Held { still: true },
+                    (Verb::Unpause, _) => Wait::Held { still: false },
+                    (Verb::Kill { signal }, _) if signal != "SIGKILL" => Wait::Signalled,
+                    (Verb::Stop | Verb::Kill { .. }, _) => Wait::Ended,
                     (_, true) => Wait::Ready,
                     (_, false) => Wait::Started,
                 };
-                if let devctl_core::engine::Verb::Kill { signal } = &act.verb
+                if let Verb::Kill { signal } = &act.verb
                     && !matches!(
                         signal.as_str(),
                         "SIGKILL" | "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGABRT"
@@ -126,8 +132,7 @@ impl Loop {
         }
     }
 
-    fn act(&self, verb: devctl_core::engine::Verb, request: &v1::ActRequest) -> devctl_core::engine::Act {
-        use devctl_core::engine::Verb;
+    fn act(&self, verb: Verb, request: &v1::ActRequest) -> Act {
         let named = self.named(&request.services);
         let mut nodes = named.unwrap_or_else(|| self.plan.nodes.keys().cloned().collect());
         if verb == Verb::Start && !request.no_deps {
@@ -139,7 +144,7 @@ impl Loop {
             nodes.retain(|id| named_any || self.state.node(id).is_some_and(|node| node.completed.is_none()));
         }
         let grace = request.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
-        devctl_core::engine::Act { verb, nodes, grace }
+        Act { verb, nodes, grace }
     }
 
     /// The nodes of these services; None where none is named.
@@ -162,14 +167,17 @@ impl Loop {
         )
     }
 
-    /// The files have changed: what is up follows them. What somebody has stopped, or taken down, stays so.
+    /// The files have changed: what is up follows them. What somebody has stopped, paused or taken down stays so.
     fn replan(&mut self, mut command: UpCommand) {
         if self.downed || self.state.is_closing() || self.state.is_idle() {
             return;
         }
         let is_stopped = |id: &NodeId| {
             let node = self.state.node(id);
-            node.is_some_and(|node| node.wanted == devctl_core::engine::Wanted::Down)
+            node.is_some_and(|node| {
+                let is_held = node.run.as_ref().is_some_and(|run| run.paused.is_some());
+                node.wanted == Wanted::Down || is_held
+            })
         };
         command.up.scope.retain(|id| !is_stopped(id));
         self.up(command);

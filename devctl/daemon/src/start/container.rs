@@ -81,20 +81,7 @@ async fn attempt(
             output: Vec::new(),
         }));
     }
-    for network in &plan.networks {
-        let (_, differs) = engine.ensure_network(network).await?;
-        if let Some(differs) = differs {
-            let text = format!(
-                "network `{}` is not as the files say: `devctl down` removes it, and `up` makes it anew",
-                differs.name
-            );
-            log.line(Stream::Devctl, text.as_bytes());
-        }
-    }
-    let mut data = Vec::new();
-    for volume in &plan.volumes {
-        data.push(engine.ensure_volume(volume).await?);
-    }
+    let data = surroundings(plan, log).await?;
     let began_at = Instant::now();
     let image = image(plan, log).await?;
     let (id, since) = container(plan, &image, run, log).await?;
@@ -112,6 +99,50 @@ async fn attempt(
     let (live, started) = live(spec, plan, &image, &seen, container, (ip, ports), data, run.place);
     let started = Started { prepared, ..started };
     Ok((live, started))
+}
+
+/// Networks and volumes; the identities of the volumes.
+async fn surroundings(plan: &ContainerPlan, log: &RunLog) -> Result<Vec<String>, StartError> {
+    let engine = &plan.engine;
+    for network in &plan.networks {
+        let (_, differs) = engine.ensure_network(network).await?;
+        if let Some(differs) = differs {
+            let text = format!(
+                "network `{}` is not as the files say: `devctl down` removes it, and `up` makes it anew",
+                differs.name
+            );
+            log.line(Stream::Devctl, text.as_bytes());
+        }
+    }
+    let mut data = Vec::new();
+    for volume in &plan.volumes {
+        data.push(engine.ensure_volume(volume).await?);
+    }
+    Ok(data)
+}
+
+/// Makes the container, and does not start it.
+pub(super) async fn create(
+    means: &Means,
+    spec: &Arc<NodeSpec>,
+    plan: &ContainerPlan,
+    fresh: bool,
+) -> Result<(), Failure> {
+    let run = Run {
+        number: 0,
+        place: 0,
+        beside: false,
+        fresh,
+    };
+    let log = means.log(spec, run.number);
+    let made = async {
+        surroundings(plan, &log).await?;
+        let image = image(plan, &log).await?;
+        container(plan, &image, run, &log).await
+    };
+    made.await
+        .map(|_| ())
+        .map_err(|error: StartError| error.failure(&plan.spec.name))
 }
 
 /// Takes over a container that runs already. Its log goes on where the earlier daemon's ended.

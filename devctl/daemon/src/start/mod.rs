@@ -52,6 +52,19 @@ pub(crate) async fn adopt(
     }
 }
 
+/// Makes what a node runs in, and starts nothing: of a process there is nothing to make but its build.
+pub(crate) async fn create(means: &Means, spec: &std::sync::Arc<NodeSpec>, fresh: bool) -> Result<(), Failure> {
+    match &spec.what {
+        What::Container(plan) => Box::pin(container::create(means, spec, plan, fresh)).await,
+        What::Impossible { why, help } => Err(Failure {
+            what: why.clone(),
+            help: Some(help.clone()),
+            output: Vec::new(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Starts a run. Nothing is left of one that fails, or whose future is dropped.
 pub(crate) async fn start(
     means: &Means,

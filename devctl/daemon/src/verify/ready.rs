@@ -6,7 +6,7 @@ use devctl_wire::v1;
 /// The failure to tell, where an outcome is one.
 pub(super) fn failed(outcome: &v1::Outcome) -> Option<v1::Failure> {
     match outcome.result() {
-        v1::Result::Ready | v1::Result::Unchanged | v1::Result::Planned => None,
+        v1::Result::Ready | v1::Result::Unchanged | v1::Result::Planned | v1::Result::Done => None,
         v1::Result::Stopped => Some(v1::Failure {
             what: "it was stopped".to_owned(),
             ..v1::Failure::default()

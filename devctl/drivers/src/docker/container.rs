@@ -204,6 +204,30 @@ impl Engine {
         Ok(found)
     }
 
+    /// Every container that is there, running or not.
+    ///
+    /// # Errors
+    /// What the engine said.
+    pub async fn all_containers(&self) -> Result<Vec<Listed>, DockerError> {
+        self.list("label", Vec::new()).await
+    }
+
+    /// The containers that use this network, running or not.
+    ///
+    /// # Errors
+    /// What the engine said.
+    pub async fn users_of_network(&self, name: &str) -> Result<Vec<Listed>, DockerError> {
+        self.list("network", vec![name.to_owned()]).await
+    }
+
+    /// The containers that use this volume, running or not.
+    ///
+    /// # Errors
+    /// What the engine said.
+    pub async fn users_of_volume(&self, name: &str) -> Result<Vec<Listed>, DockerError> {
+        self.list("volume", vec![name.to_owned()]).await
+    }
+
     async fn list(&self, filter: &str, values: Vec<String>) -> Result<Vec<Listed>, DockerError> {
         let options = ListContainersOptions {
             all: true,

@@ -33,3 +33,5 @@ pub const HASH: &str = "dev.devctl.hash";
 pub const TOLD: &str = "dev.devctl.told";
 /// The version of devctl that made it.
 pub const DEVCTL: &str = "dev.devctl.version";
+/// The directory of the project for which devctl made a network, a volume or an image: what is left of one that is gone is known by it.
+pub const DIR: &str = "dev.devctl.dir";

@@ -163,10 +163,10 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// It runs.
+    /// It runs, be it held still.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.state == "running"
+        matches!(self.state.as_str(), "running" | "paused")
     }
 
     /// The value of a label.

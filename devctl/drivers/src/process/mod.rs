@@ -4,6 +4,7 @@
 //! handle is cheap to clone; a task of its own reaps the process, so no zombie stays, whoever waits or not.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -102,6 +103,8 @@ struct Shared {
     mark: Option<String>,
     ended: watch::Receiver<Option<Exit>>,
     stdin: Mutex<Option<ChildStdin>>,
+    /// It is held still.
+    held: AtomicBool,
 }
 
 /// Starts a process whose output goes into a log. Must be called inside a tokio runtime.
@@ -155,6 +158,19 @@ impl Process {
         }
     }
 
+    /// Holds it still with all that belongs to it, or lets it go on.
+    pub fn hold(&self, still: bool) {
+        self.shared.held.store(still, Ordering::Relaxed);
+        let signal = if still { Signal::SIGSTOP } else { Signal::SIGCONT };
+        // Twice: what was being made while the first one went round is there for the second.
+        for _ in 0..2 {
+            self.signal(signal);
+            for member in tree::members(self.shared.id, self.shared.mark.as_deref()) {
+                member.signal(signal);
+            }
+        }
+    }
+
     /// Ends its group and all that descends from it, at once (SIGKILL). Also after its own end: what it left behind is ended.
     pub fn kill_tree(&self) {
         tree::kill(self.shared.id, self.shared.mark.as_deref(), &[]);
@@ -165,6 +181,10 @@ impl Process {
         // Taken now: once it has ended, its children no longer lead back to it.
         let members = tree::members(self.shared.id, self.shared.mark.as_deref());
         self.signal(signal);
+        if self.shared.held.load(Ordering::Relaxed) {
+            // One that is held still hears of the signal only when it goes on.
+            self.hold(false);
+        }
         // Whether it ended in time or not, nothing of it stays.
         let _ = tokio::time::timeout(grace, self.wait()).await;
         tree::kill(self.shared.id, self.shared.mark.as_deref(), &members);

@@ -4,6 +4,7 @@ use std::io::PipeWriter;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use nix::sys::signal::Signal;
@@ -98,6 +99,7 @@ impl Started {
                 mark: self.mark,
                 ended,
                 stdin,
+                held: AtomicBool::new(false),
             }),
         };
         tokio::spawn(async move {

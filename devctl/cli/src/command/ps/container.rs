@@ -1,17 +1,24 @@
 //! A node in Docker Compose's words, for scripts that read `docker compose ps --format json` or use its templates.
 
 use devctl_wire::v1::{NodeStatus, PortStatus, State};
-use regex::{Captures, Regex};
 use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::render::board::why_failed;
 use crate::render::json;
-use crate::render::table;
-use crate::suggest;
+use crate::render::template;
 
 /// The states that Docker Compose knows and a node can be in, and that of one whose engine does not answer.
-pub(crate) const STATES: [&str; 6] = ["created", "running", "restarting", "removing", "exited", "unknown"];
+pub(crate) const STATES: [&str; 8] = [
+    "created",
+    "running",
+    "paused",
+    "restarting",
+    "removing",
+    "exited",
+    "dead",
+    "unknown",
+];
 
 /// A node's state in those words.
 pub(crate) fn state(node: &NodeStatus) -> &'static str {
@@ -19,6 +26,7 @@ pub(crate) fn state(node: &NodeStatus) -> &'static str {
         State::Waiting if is_away(node) => "unknown",
         State::Waiting | State::Building => "created",
         State::Starting | State::Ready | State::Unhealthy => "running",
+        State::Paused => "paused",
         State::Stopping => "removing",
         State::Backoff => "restarting",
         State::Down | State::Completed | State::Failed => "exited",
@@ -123,60 +131,15 @@ fn health(node: &NodeStatus) -> &'static str {
     }
 }
 
-/// The lines of a template: `{{.Field}}` of the object above, `table ` before it for a head and columns at tabs.
+/// The lines of a template of the object's fields.
 pub(crate) fn template(format: &str, nodes: &[&NodeStatus], project: &str) -> Result<Vec<String>, Error> {
-    let (as_table, body) = match format.strip_prefix("table ") {
-        Some(body) => (true, body),
-        None => (false, format),
-    };
-    let body = body.replace("\\t", "\t").replace("\\n", "\n");
     let known = object(&NodeStatus::default(), project);
-    let fields: Vec<&str> = known
-        .as_object()
-        .into_iter()
-        .flat_map(|object| object.keys())
-        .map(String::as_str)
-        .collect();
-    let field = Regex::new(r"\{\{\s*\.(\w+)\s*\}\}").map_err(|err| Error::usage(err.to_string(), ""))?;
-    for (_, [name]) in field.captures_iter(&body).map(|found| found.extract()) {
-        if !fields.contains(&name) {
-            let near = suggest::nearest(name, fields.iter().copied());
-            return Err(Error::Usage {
-                what: format!("`{{{{.{name}}}}}` is no field of a service"),
-                help: Some(near.map_or_else(
-                    || format!("there are {}", fields.join(", ")),
-                    |near| format!("did you mean `{{{{.{near}}}}}`?"),
-                )),
-            });
-        }
-    }
-    let rest = field.replace_all(&body, "");
-    if rest.contains("{{") || (!as_table && rest == body) {
-        return Err(Error::usage(
-            format!("`{format}` is no format"),
-            "write `table`, `json`, or a template of fields such as `{{.Name}} {{.Status}}`",
-        ));
-    }
-    let fill = |object: &Value| {
-        field
-            .replace_all(&body, |found: &Captures<'_>| match &object[&found[1]] {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            })
-            .into_owned()
-    };
-    let lines = nodes.iter().map(|node| fill(&object(node, project)));
-    if !as_table {
-        return Ok(lines.collect());
-    }
-    let head = field
-        .replace_all(&body, |found: &Captures<'_>| found[1].to_uppercase())
-        .into_owned();
-    let rows: Vec<Vec<String>> = std::iter::once(head)
-        .chain(lines)
-        .map(|line| line.split('\t').map(str::to_owned).collect())
-        .collect();
-    Ok(table::lines(&rows))
+    let objects: Vec<Value> = nodes.iter().map(|node| object(node, project)).collect();
+    let (first, second) = ("Name", "Status");
+    // The two that come to mind first, for whoever is told how a template is written.
+    let mut fields = template::fields(&known);
+    fields.sort_by_key(|field| (*field != first, *field != second));
+    template::lines(format, &objects, &fields, "service")
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod builds;
 mod contracts;
 mod health;
 mod jobs;
+mod pausing;
 mod replacing;
 mod requests;
 mod starting;
@@ -136,6 +137,8 @@ impl Story {
                 Effect::Test { node, check } => format!("  test {node} #{check}"),
                 Effect::CancelCheck { node, check } => format!("  cancel check {node} #{check}"),
                 Effect::LetGo { node } => format!("  let go of {node}"),
+                Effect::Hold { node, run, still } => format!("  hold {node} #{run} still: {still}"),
+                Effect::Create { node, .. } => format!("  create {node}"),
                 Effect::Signal { node, run, signal } => format!("  signal {node} #{run} {signal}"),
                 Effect::Remove { node, volumes } => {
                     format!("  remove {node}{}", if *volumes { " and its data" } else { "" })

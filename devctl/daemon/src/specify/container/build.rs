@@ -29,6 +29,7 @@ pub fn build_of(project: &Project, service: &Service) -> Option<Build> {
         (labels::PROJECT.to_owned(), project.name.clone()),
         (labels::SERVICE.to_owned(), service.name.clone()),
         (labels::VERSION.to_owned(), labels::COMPOSE_VERSION.to_owned()),
+        (labels::DIR.to_owned(), project.working_dir.display().to_string()),
     ]);
     let secrets = written.secrets.iter().filter_map(|reference| {
         let key = reference.source.as_ref()?;

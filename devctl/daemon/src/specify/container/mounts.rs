@@ -147,6 +147,7 @@ fn volume(project: &Project, key: &str) -> Option<VolumeSpec> {
         (labels::VOLUME.to_owned(), key.to_owned()),
         (labels::VERSION.to_owned(), labels::COMPOSE_VERSION.to_owned()),
         (labels::CONFIG_HASH.to_owned(), written.hash()),
+        (labels::DIR.to_owned(), project.working_dir.display().to_string()),
     ]);
     Some(VolumeSpec {
         body: api::VolumeCreateRequest {

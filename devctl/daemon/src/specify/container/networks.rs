@@ -217,6 +217,7 @@ fn network(project: &Project, key: &str, written: &Network) -> NetworkSpec {
         (labels::NETWORK.to_owned(), key.to_owned()),
         (labels::VERSION.to_owned(), labels::COMPOSE_VERSION.to_owned()),
         (labels::CONFIG_HASH.to_owned(), hashed.hash()),
+        (labels::DIR.to_owned(), project.working_dir.display().to_string()),
     ]);
     let pools = written.ipam.config.iter().map(|pool| api::IpamConfig {
         subnet: pool.subnet.clone(),
