@@ -212,3 +212,23 @@ pub(crate) async fn container(project: &Project, service: &str, index: u32, inst
         help: Some(format!("`devctl up -d {service}` makes one")),
     })
 }
+
+/// The running containers that `run` has made for a service.
+pub(crate) async fn one_offs(project: &Project, service: &str) -> Result<Vec<Standing>, Error> {
+    let Ok(engine) = Engine::connect(&environment()).await else {
+        return Ok(Vec::new());
+    };
+    let wanted = [
+        format!("{}={}", labels::PROJECT, project.docker_name()),
+        format!("{}={service}", labels::SERVICE),
+        format!("{}=True", labels::ONEOFF),
+    ];
+    let found = engine.containers(&wanted).await.map_err(|error| refused(&error))?;
+    let standing = |one: devctl_drivers::docker::Listed| {
+        Standing::Container(Box::new(Container {
+            engine: engine.clone(),
+            id: one.id,
+        }))
+    };
+    Ok(found.into_iter().filter(|one| one.is_running()).map(standing).collect())
+}

@@ -63,7 +63,7 @@ impl v1::devctl_server::Devctl for Api {
         let subscription = self.feed.subscribe(None);
         let attached = request.attach.then(|| Attached::new(self)).transpose()?;
         let stays = request.attach;
-        let wait = if request.no_start {
+        let wait = if request.create {
             Wait::Created
         } else if request.wait || request.attach {
             Wait::Ready

@@ -1,6 +1,6 @@
 //! A client that waits, and what it is told in the end.
 
-use devctl_core::engine::{Create, CriticalPath, Failure, Run, Verdict};
+use devctl_core::engine::{CriticalPath, Failure, Run, Verdict};
 use devctl_core::{NodeId, Time};
 use devctl_wire::v1;
 
@@ -81,7 +81,7 @@ impl Waiter {
             Wait::Held { still } => return self.held(all, still, now),
             Wait::Created => {
                 let nodes = || self.scope.iter().filter_map(|id| Some((id, all.state.node(id)?)));
-                if nodes().any(|(_, node)| node.create != Create::No || node.build.running.is_some()) {
+                if nodes().any(|(_, node)| node.create.is_open() || node.build.running.is_some()) {
                     return None;
                 }
                 let failed: Vec<(NodeId, Failure)> = nodes()

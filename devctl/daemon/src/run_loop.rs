@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use devctl_core::engine::{Effect, Event, Node, NoticeKind, RunPhase, State, Status, Wanted};
+use devctl_core::engine::{Create, Effect, Event, Node, NoticeKind, RunPhase, State, Status, Wanted};
 use devctl_core::plan::Plan;
 use devctl_core::{NodeId, Seconds, Time};
 use devctl_drivers::docker::DockerError;
@@ -178,6 +178,8 @@ impl Loop {
         match (self.state.nodes().next().is_some(), self.downed) {
             // What is left of it is being removed.
             (true, true) if self.state.nodes().all(|(_, node)| leaving(node)) => REMOVING,
+            // Planned, for a command that needed to know of it, and never brought up: there is nothing that a `start` could find.
+            (true, false) if self.state.nodes().all(|(_, node)| was_never_up(node)) => IDLE,
             (true, _) => STOPPED,
             (false, true) => DOWNED,
             (false, false) => IDLE,
@@ -443,6 +445,11 @@ impl Loop {
                     .is_some_and(|run| run.phase == RunPhase::Running && node.replace.is_none())
         })
     }
+}
+
+fn was_never_up(node: &Node) -> bool {
+    let ran = node.last.is_some() || node.completion.is_some() || node.failure.is_some();
+    node.gone() && !ran && node.create == Create::No
 }
 
 /// The node that a notice says to be reloaded.

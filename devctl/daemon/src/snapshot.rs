@@ -1,6 +1,6 @@
 //! The state of everything, as `ps`, `why`, `graph`, `port` and `config --resolved` show it.
 
-use devctl_core::engine::{Exit, Hold, Node, RunPhase, Status};
+use devctl_core::engine::{Create, Exit, Hold, Node, RunPhase, Status};
 use devctl_core::{NodeId, Seconds};
 use devctl_drivers::log::Redaction;
 use devctl_edge::EdgeId;
@@ -192,6 +192,7 @@ fn summary(all: &Loop, node: &Node, status: Status, holds: &[Hold]) -> String {
         },
         (None, Status::Down) => match &node.last {
             Some(last) => format!("stopped ({})", last.exit),
+            None if node.create == Create::Done => "created".to_owned(),
             None => "not started".to_owned(),
         },
         (None, _) | (Some(_), Status::Waiting) => holds

@@ -11,6 +11,7 @@ use tokio_stream::StreamExt;
 use crate::client;
 use crate::complete;
 use crate::context::Context;
+use crate::dry::{self, Step};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::foreground::{self, Wiring};
@@ -52,7 +53,11 @@ impl Attach {
         let project = context.project()?;
         project.check_services([&self.service])?;
         context.block_on(async {
-            match standing::running(&project, &self.service, self.index).await? {
+            let standing = standing::running(&project, &self.service, self.index).await?;
+            if context.global.dry_run {
+                return dry::tell(context, &[Step::new("attach to", &self.service)]);
+            }
+            match standing {
                 Standing::Container(container) => self.container(&container).await,
                 _ => self.process(&project).await,
             }

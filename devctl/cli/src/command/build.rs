@@ -11,6 +11,7 @@ use devctl_drivers::process::{ProcessSpec, Stdin};
 
 use crate::args::{Runtime, Services};
 use crate::context::Context;
+use crate::dry::{self, Step};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::Project;
@@ -132,6 +133,9 @@ impl Build {
         let project = context.project()?;
         project.check_services(&self.services.services)?;
         let names = super::pull::reach(&project, &self.services.services, self.with_dependencies);
+        if context.global.dry_run {
+            return self.told(context, &project, &names);
+        }
         let quiet = self.quiet || context.global.quiet;
         let mut built = 0;
         for service in names.iter().filter_map(|name| project.model.services.get(name)) {
@@ -166,6 +170,30 @@ impl Build {
             return super::push::Push::of(names, quiet).run(context);
         }
         Ok(Exit::Ok)
+    }
+
+    /// `--dry-run`.
+    fn told(&self, context: &Context, project: &Project, names: &[String]) -> Result<Exit, Error> {
+        let mut model = project.model.clone();
+        model.name = project.docker_name();
+        let mut steps = Vec::new();
+        for service in names.iter().filter_map(|name| project.model.services.get(name)) {
+            let native = service.x_devctl.native.as_ref();
+            let command = native.and_then(|native| native.build.as_ref());
+            let as_process = native.is_some_and(|native| native.command.is_some())
+                && context.global.runtime_of(&service.name) != Runtime::Docker;
+            if as_process {
+                let words = command.map(|words| format!("by `{}`", words.join(" ")));
+                steps.extend(words.map(|words| Step::new("build", &service.name).because(words)));
+            } else if service.build.is_some() {
+                let image = images::name(&model, service);
+                steps.push(Step::new("build", &service.name).because(format!("image {image}")));
+                if self.push && service.image.is_some() {
+                    steps.push(Step::new("push", image).because(service.name.clone()));
+                }
+            }
+        }
+        dry::tell(context, &steps)
     }
 
     async fn image(&self, project: &Project, service: &Service, quiet: bool) -> Result<Option<String>, Error> {

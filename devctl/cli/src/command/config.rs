@@ -16,6 +16,8 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::{self, ProjectError};
 
+mod digests;
+
 /// Check the Compose files and print what they mean
 #[derive(Args, Debug)]
 pub(crate) struct Config {
@@ -53,6 +55,14 @@ pub(crate) struct Config {
     /// Do not read the services' `env_file`
     #[arg(long)]
     no_env_resolution: bool,
+
+    /// Pin images to the digests by which their registries know them
+    #[arg(long, conflicts_with = "no_interpolate")]
+    resolve_image_digests: bool,
+
+    /// Print only that, as a file to lay over the others: `-f compose.yaml -f locked.yaml`
+    #[arg(long, conflicts_with = "no_interpolate")]
+    lock_image_digests: bool,
 
     /// Print what each service would be told: addresses in place of names, secrets hidden
     #[arg(long, conflicts_with_all = ["no_interpolate", "output"])]
@@ -123,6 +133,13 @@ impl Config {
                 _ if self.list.services => lines(tree.names("services")),
                 Some(Shape::Json) => tree.to_json_text(),
                 Some(Shape::Yaml) | None => tree.to_yaml(),
+            }
+        } else if self.resolve_image_digests || self.lock_image_digests {
+            let mut loaded = self.load(context)?;
+            context.block_on(digests::resolve(&mut loaded.project))?;
+            match self.lock_image_digests {
+                true => digests::lock(&loaded.project, self.shape == Some(Shape::Json)),
+                false => self.print(&loaded)?,
             }
         } else {
             // The process ends next: taking a project apart would be time lost.

@@ -7,8 +7,10 @@ use clap::Args;
 use devctl_drivers::docker::copy::{CopyError, CopyOptions};
 
 use crate::context::Context;
+use crate::dry::{self, Step};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::project::Project;
 use crate::standing::{self, Standing};
 
 /// Copy files between a service and this machine
@@ -22,9 +24,13 @@ pub(crate) struct Cp {
     #[arg(short = 'L', long)]
     follow_link: bool,
 
-    /// Which replica
-    #[arg(long, default_value_t = 1)]
-    index: u32,
+    /// Which replica [default: into a service, all of them; out of it, the first]
+    #[arg(long)]
+    index: Option<u32>,
+
+    /// Also the containers that `run` has made
+    #[arg(long)]
+    all: bool,
 
     /// `SERVICE:PATH`, a path here, or `-` for an archive at stdin
     #[arg(value_name = "SOURCE")]
@@ -67,50 +73,105 @@ impl Cp {
             archive: self.archive,
             follow: self.follow_link,
         };
+        if context.global.dry_run {
+            let step = Step::new("copy", &self.source).because(format!("to {}", self.target));
+            return dry::tell(context, &[step]);
+        }
         context.block_on(async {
-            match standing::running(&project, service, self.index).await? {
-                Standing::Container(container) => {
-                    let (engine, id) = (&container.engine, container.id.as_str());
-                    match (source, target) {
-                        (End::Here("-"), End::Service(_, to)) => {
-                            engine.copy_archive_in(id, io::stdin(), to, options).await
-                        }
-                        (End::Here(from), End::Service(_, to)) => engine.copy_in(id, from, to, options).await,
-                        (End::Service(_, from), End::Here("-")) => {
-                            engine.copy_archive_out(id, from, io::stdout(), options).await
-                        }
-                        (End::Service(_, from), End::Here(to)) => {
-                            engine.copy_out(id, from, Path::new(to), options).await
-                        }
-                        _ => Ok(()),
-                    }
-                    .map_err(|error| refused(&error))?;
-                }
-                Standing::Process(inside) if inside.directory.is_empty() => {
-                    return Err(Error::Unmet {
-                        what: format!("`{service}` is no process with a directory of its own"),
-                        help: Some("copy on this machine: its files are here".into()),
-                    });
-                }
-                Standing::Process(inside) => {
-                    let there = |path: &str| Path::new(&inside.directory).join(path);
-                    let (from, to) = match (source, target) {
-                        (End::Here("-"), _) | (_, End::Here("-")) => {
-                            return Err(Error::usage(
-                                format!("`{service}` runs as a process: there is no archive to read or write"),
-                                "name a path",
-                            ));
-                        }
-                        (End::Here(from), End::Service(_, to)) => (PathBuf::from(from), there(to)),
-                        (End::Service(_, from), End::Here(to)) => (there(from), PathBuf::from(to)),
-                        _ => return Ok(Exit::CouldNotRun),
-                    };
-                    copy_here(&from, &to, self.follow_link)?;
-                }
-                Standing::Idle(_) | Standing::Nowhere => return Ok(Exit::CouldNotRun),
+            let standings = self
+                .standings(&project, service, matches!(target, End::Service(..)))
+                .await?;
+            let many = standings.len() > 1 && matches!(source, End::Here("-"));
+            if many {
+                return Err(Error::usage(
+                    format!("an archive at stdin can be read only once, and `{service}` has several replicas"),
+                    "`--index NUM` names one",
+                ));
+            }
+            for standing in &standings {
+                copy(standing, service, (&source, &target), options).await?;
             }
             Ok(Exit::Ok)
         })
+    }
+
+    /// Into a service: every replica of it, unless one is named; out of it: one.
+    async fn standings(&self, project: &Project, service: &str, into: bool) -> Result<Vec<Standing>, Error> {
+        let mut found = Vec::new();
+        if let (None, true) = (self.index, into) {
+            let running = standing::everything(project, &[service.to_owned()]).await?;
+            for index in running.iter().filter_map(|one| index(&one.name, service)) {
+                found.push(standing::running(project, service, index).await?);
+            }
+        }
+        if found.is_empty() && (!self.all || self.index.is_some()) {
+            found.push(standing::running(project, service, self.index.unwrap_or(1)).await?);
+        }
+        if self.all && self.index.is_none() && (into || found.is_empty()) {
+            found.extend(standing::one_offs(project, service).await?);
+        }
+        if found.is_empty() {
+            // Told why there is none.
+            found.push(standing::running(project, service, 1).await?);
+        }
+        if !into {
+            found.truncate(1);
+        }
+        Ok(found)
+    }
+}
+
+/// `api`, `api[2]`, `project-api-2`: the number of the replica.
+fn index(name: &str, service: &str) -> Option<u32> {
+    if name == service {
+        return Some(1);
+    }
+    match name.strip_prefix(service).and_then(|rest| rest.strip_prefix('[')) {
+        Some(rest) => rest.strip_suffix(']')?.parse().ok(),
+        None => name.rsplit('-').next()?.parse().ok().or(Some(1)),
+    }
+}
+
+async fn copy(
+    standing: &Standing,
+    service: &str,
+    (source, target): (&End<'_>, &End<'_>),
+    options: CopyOptions,
+) -> Result<(), Error> {
+    match standing {
+        Standing::Container(container) => {
+            let (engine, id) = (&container.engine, container.id.as_str());
+            let done = match (source, target) {
+                (End::Here("-"), End::Service(_, to)) => engine.copy_archive_in(id, io::stdin(), to, options).await,
+                (End::Here(from), End::Service(_, to)) => engine.copy_in(id, from, to, options).await,
+                (End::Service(_, from), End::Here("-")) => {
+                    engine.copy_archive_out(id, from, io::stdout(), options).await
+                }
+                (End::Service(_, from), End::Here(to)) => engine.copy_out(id, from, Path::new(to), options).await,
+                _ => Ok(()),
+            };
+            done.map_err(|error| refused(&error))
+        }
+        Standing::Process(inside) if inside.directory.is_empty() => Err(Error::Unmet {
+            what: format!("`{service}` is no process with a directory of its own"),
+            help: Some("copy on this machine: its files are here".into()),
+        }),
+        Standing::Process(inside) => {
+            let there = |path: &str| Path::new(&inside.directory).join(path);
+            let (from, to) = match (source, target) {
+                (End::Here("-"), _) | (_, End::Here("-")) => {
+                    return Err(Error::usage(
+                        format!("`{service}` runs as a process: there is no archive to read or write"),
+                        "name a path",
+                    ));
+                }
+                (End::Here(from), End::Service(_, to)) => (PathBuf::from(from), there(to)),
+                (End::Service(_, from), End::Here(to)) => (there(from), PathBuf::from(to)),
+                _ => return Ok(()),
+            };
+            copy_here(&from, &to, options.follow)
+        }
+        Standing::Idle(_) | Standing::Nowhere => Ok(()),
     }
 }
 
@@ -206,6 +267,13 @@ mod tests {
         assert_eq!(end("./a:b"), End::Here("./a:b"));
         assert_eq!(end("/a:b"), End::Here("/a:b"));
         assert_eq!(end("-"), End::Here("-"));
+    }
+
+    #[test]
+    fn a_replicas_number_is_in_its_name() {
+        assert_eq!(index("api", "api"), Some(1));
+        assert_eq!(index("api[2]", "api"), Some(2));
+        assert_eq!(index("shop-api-3", "api"), Some(3));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use devctl_pact::verify::ProviderStates as _;
 
 use crate::complete;
 use crate::context::Context;
+use crate::dry::{self, Step};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::Project;
@@ -68,6 +69,19 @@ impl Db {
                 return self.list(&project);
             }
             let psql = psql::find(&project, &self.service).await?;
+            if context.global.dry_run {
+                let database = psql.login.database.clone();
+                let steps = match &self.action {
+                    None | Some(Action::Shell { .. }) => vec![Step::new("open a shell in", database)],
+                    Some(Action::Reset) => vec![Step::new("reset", database)],
+                    Some(Action::Save) => vec![Step::new("save", database)],
+                    Some(Action::Seed { what }) => {
+                        let seed = |what: &String| Step::new("seed", database.clone()).because(format!("with {what}"));
+                        what.iter().map(seed).collect()
+                    }
+                };
+                return dry::tell(context, &steps);
+            }
             match &self.action {
                 None => psql.shell(&[]).await,
                 Some(Action::Shell { arguments }) => psql.shell(arguments).await,

@@ -6,6 +6,7 @@ use devctl_wire::v1::InsideReply;
 
 use crate::complete;
 use crate::context::Context;
+use crate::dry::{self, Step};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::foreground::{self, Wiring};
@@ -70,7 +71,16 @@ impl Exec {
         let project = context.project()?;
         project.check_services([&self.service])?;
         context.block_on(async {
-            match standing::running(&project, &self.service, self.index).await? {
+            let standing = standing::running(&project, &self.service, self.index).await?;
+            if context.global.dry_run {
+                let place = match &standing {
+                    Standing::Container(_) => format!("in the container of {}", self.service),
+                    _ => format!("beside the process of {}", self.service),
+                };
+                let words = shell_words::join(&self.command);
+                return dry::tell(context, &[Step::new("run", format!("`{words}`")).because(place)]);
+            }
+            match standing {
                 Standing::Container(container) => self.in_container(&container).await,
                 Standing::Process(inside) => self.beside(&inside).await,
                 Standing::Idle(_) | Standing::Nowhere => Ok(Exit::CouldNotRun),

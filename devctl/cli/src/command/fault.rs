@@ -7,6 +7,7 @@ use devctl_wire::v1::{EdgeFault, FaultReply, FaultRequest, fault_request::What};
 
 use crate::client;
 use crate::context::Context;
+use crate::dry::{self, Step};
 use crate::error::Error;
 use crate::exit::Exit;
 
@@ -102,6 +103,15 @@ impl Fault {
             }
         };
         let project = context.project()?;
+        if let (true, Some(what)) = (context.global.dry_run, &what) {
+            let edge = if edge.is_empty() { "every edge" } else { &edge };
+            let step = match what {
+                What::Add(fault) => Step::new("put", format!("{} on {edge}", fault.kind)),
+                What::Remove(name) => Step::new("take", format!("{name} off {edge}")),
+                What::Clear(_) => Step::new("take", format!("all faults off {edge}")),
+            };
+            return dry::tell(context, &[step]);
+        }
         let FaultReply { faults, edges } = context.block_on(async {
             let mut client = client::expect(&project).await?;
             Ok(client.fault(FaultRequest { edge, what }).await?.into_inner())

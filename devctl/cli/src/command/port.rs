@@ -18,9 +18,9 @@ pub(crate) struct Port {
     #[arg(value_name = "SERVICE", add = complete::services())]
     service: String,
 
-    /// The port as the service knows it
+    /// The port as the service knows it [default: every published one]
     #[arg(value_name = "PRIVATE_PORT")]
-    private_port: u32,
+    private_port: Option<u32>,
 
     /// Which replica
     #[arg(long, default_value_t = 1)]
@@ -56,8 +56,15 @@ impl Port {
                 what: format!("`{}` has no replica {}", self.service, self.index),
                 help: Some(format!("it has {}", of_service.len())),
             })?;
+        let Some(private_port) = self.private_port else {
+            let mut out = io::stdout().lock();
+            for port in node.ports.iter().filter(|port| !port.published.is_empty()) {
+                writeln!(out, "{}/{} -> {}", port.target, port.protocol, port.published)?;
+            }
+            return Ok(Exit::Ok);
+        };
         let port = node.ports.iter().find(|port| {
-            port.target == self.private_port
+            port.target == private_port
                 && (port.protocol.is_empty() || port.protocol.eq_ignore_ascii_case(&self.protocol))
         });
         let address = port.map(|port| {
@@ -81,7 +88,7 @@ impl Port {
                 Err(Error::Unmet {
                     what: format!(
                         "port {}/{} of `{}` has no address",
-                        self.private_port, self.protocol, self.service
+                        private_port, self.protocol, self.service
                     ),
                     help: Some(if ports.is_empty() {
                         "it has no ports; `ports:` in the Compose file publishes one".into()

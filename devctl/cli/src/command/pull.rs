@@ -9,6 +9,7 @@ use devctl_drivers::docker::pull::{Pull as Wanted, PullPolicy, PullProgress, ens
 
 use crate::args::Services;
 use crate::context::Context;
+use crate::dry::{self, Step};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::Project;
@@ -88,6 +89,13 @@ impl Pull {
                 images::name(&project.model, service),
                 (policy, service.platform.clone()),
             );
+        }
+        if context.global.dry_run {
+            let step = |(image, (policy, _)): (&String, &(PullPolicy, _))| match policy {
+                PullPolicy::Missing => Step::new("pull", image).because("where it is not there"),
+                _ => Step::new("pull", image),
+            };
+            return dry::tell(context, &wanted.iter().map(step).collect::<Vec<_>>());
         }
         let quiet = self.quiet || context.global.quiet;
         let failed = context.block_on(async {

@@ -14,6 +14,7 @@ use super::exec::{self, variables};
 use crate::client;
 use crate::complete;
 use crate::context::Context;
+use crate::dry::{self, Step};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::foreground::{self, Ended, Wiring};
@@ -79,6 +80,10 @@ pub(crate) struct Run {
     #[arg(long)]
     remove_orphans: bool,
 
+    /// Print nothing of devctl's own
+    #[arg(short = 'q', long = "quiet", id = "run_quiet")]
+    quiet: bool,
+
     /// Docker Compose's ways to ask for what devctl does anyway: little is told of pulls and builds
     #[arg(long, hide = true)]
     quiet_pull: bool,
@@ -127,6 +132,9 @@ impl Run {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
         let project = context.project()?;
         project.check_services([&self.service])?;
+        if context.global.dry_run {
+            return self.told(context, &project);
+        }
         context.block_on(async {
             let mut client = client::find_or_start(&project).await?;
             self.neighbours(context, &project, &mut client).await?;
@@ -148,6 +156,22 @@ impl Run {
                 }),
             }
         })
+    }
+
+    /// `--dry-run`.
+    fn told(&self, context: &Context, project: &Project) -> Result<Exit, Error> {
+        let service = std::slice::from_ref(&self.service);
+        let needs = super::pull::reach(project, service, !self.no_deps);
+        let needs = needs.iter().filter(|name| **name != self.service);
+        let mut steps: Vec<Step> = needs
+            .map(|name| Step::new("start", name).because("unless it runs already"))
+            .collect();
+        let words = match self.command.as_slice() {
+            [] => "its own command".to_owned(),
+            words => format!("`{}`", shell_words::join(words)),
+        };
+        steps.push(Step::new("run", words).because(format!("in place of {}'s own", self.service)));
+        dry::tell(context, &steps)
     }
 
     /// What the service needs is brought up; its ways to its neighbours are made, whether it runs itself or not.
@@ -175,7 +199,9 @@ impl Run {
         let mut updates = client.up(request).await?.into_inner();
         while let Some(update) = updates.next().await {
             match update?.what {
-                Some(What::Notice(notice)) if notice.level() != Level::Info && !context.global.quiet => {
+                Some(What::Notice(notice))
+                    if notice.level() != Level::Info && !(context.global.quiet || self.quiet) =>
+                {
                     writeln!(io::stderr(), "{}  {}", notice.node, notice.text)?;
                 }
                 Some(What::Outcome(outcome)) => return judge(outcome),
@@ -274,7 +300,7 @@ impl Run {
         if (self.build || is_missing)
             && let Some(service) = project.model.services.get(&self.service)
         {
-            super::build::program(project, service, context.global.quiet).await?;
+            super::build::program(project, service, context.global.quiet || self.quiet).await?;
         }
         if inside.runtime == "external" && inside.directory.is_empty() {
             inside.directory = project.directory.display().to_string();

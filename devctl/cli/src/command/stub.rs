@@ -8,6 +8,7 @@ use devctl_wire::v1::StubRequest;
 use crate::client;
 use crate::complete;
 use crate::context::Context;
+use crate::dry::{self, Step};
 use crate::error::Error;
 use crate::exit::Exit;
 
@@ -44,6 +45,15 @@ impl Unstub {
 fn ask(context: &Context, services: Vec<String>, off: bool) -> Result<Exit, Error> {
     let project = context.project()?;
     project.check_services(&services)?;
+    if context.global.dry_run {
+        let action = if off {
+            "let answer for itself"
+        } else {
+            "answer from contracts"
+        };
+        let steps: Vec<Step> = services.iter().map(|service| Step::new(action, service)).collect();
+        return dry::tell(context, &steps);
+    }
     let reply = context.block_on(async {
         let mut client = client::expect(&project).await?;
         Ok(client.stub(StubRequest { services, off }).await?.into_inner())

@@ -270,6 +270,7 @@ impl Up {
             remove_orphans: self.remove_orphans,
             dry_run: context.global.dry_run,
             no_start: self.no_start,
+            create: self.no_start,
             scale: self.scale.iter().cloned().collect::<HashMap<_, _>>(),
             stub: self.stub.clone(),
             verify: self.verify().into(),

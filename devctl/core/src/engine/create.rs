@@ -49,7 +49,10 @@ impl State {
             return;
         }
         let kind = match outcome {
-            Ok(()) => NoticeKind::Created,
+            Ok(()) => {
+                node.create = Create::Done;
+                NoticeKind::Created
+            }
             Err(failure) => {
                 node.failure = Some(Failure {
                     what: format!("failed to create: {}", failure.what),

@@ -191,8 +191,10 @@ pub struct Up {
     pub no_build: bool,
     /// Remove what the files no longer name.
     pub remove_orphans: bool,
-    /// Plan and create only.
+    /// Start nothing.
     pub no_start: bool,
+    /// Where nothing is started: make all that they are made of.
+    pub create: bool,
     /// Runs that are not as they should be though their plan is the same, each with the reason.
     pub outdated: HashMap<NodeId, String>,
     /// Runs that go on from an earlier daemon.

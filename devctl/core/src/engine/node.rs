@@ -69,6 +69,16 @@ pub enum Create {
     Due,
     /// On its way.
     UnderWay,
+    /// It is there, and was not started since.
+    Done,
+}
+
+impl Create {
+    /// It is not there yet, and somebody waits for it.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Due | Self::UnderWay)
+    }
 }
 
 /// Whether a node is wanted.

@@ -92,7 +92,9 @@ impl State {
 
     fn want(&mut self, id: &NodeId, up: &Up, now: Time) {
         if up.no_start {
-            self.want_created(id, up);
+            if up.create {
+                self.want_created(id, up);
+            }
             return;
         }
         let Some(node) = self.nodes.get_mut(id) else { return };

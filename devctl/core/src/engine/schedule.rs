@@ -120,6 +120,7 @@ impl State {
         node.not_before = None;
         node.blocked = false;
         node.let_through = true;
+        node.create = Create::No;
         let replace = node.replace.take();
         let reason = replace.as_ref().map(|replace| replace.reason.clone());
         if let Some(run) = &mut node.run {

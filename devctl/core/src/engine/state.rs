@@ -9,7 +9,7 @@ use super::away::Away;
 use super::effect::Effect;
 use super::event::Event;
 use super::hold::Hold;
-use super::node::{Create, HealthState, Memory, Node, Run, RunPhase, Wanted};
+use super::node::{HealthState, Memory, Node, Run, RunPhase, Wanted};
 use super::notice::{Notice, NoticeKind};
 use crate::{NodeId, Time};
 
@@ -168,7 +168,7 @@ impl State {
     pub fn is_quiet(&self) -> bool {
         self.nodes
             .values()
-            .all(|node| node.gone() && node.build.running.is_none() && node.create == Create::No)
+            .all(|node| node.gone() && node.build.running.is_none() && !node.create.is_open())
     }
 
     /// Nothing is wanted: what still runs is on its way out.

@@ -187,6 +187,7 @@ impl Preparer {
                 no_build: request.no_build,
                 remove_orphans: request.remove_orphans,
                 no_start: request.no_start,
+                create: request.create,
                 outdated: docker::outdated(&running, &specs, &docker),
                 found: found(&running, &choices),
                 sources,

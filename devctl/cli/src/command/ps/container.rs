@@ -20,6 +20,9 @@ pub(crate) const STATES: [&str; 8] = [
     "unknown",
 ];
 
+/// What the daemon says of a node that is made and was not started.
+const CREATED: &str = "created";
+
 /// A node's state in those words.
 pub(crate) fn state(node: &NodeStatus) -> &'static str {
     match node.state() {
@@ -29,6 +32,7 @@ pub(crate) fn state(node: &NodeStatus) -> &'static str {
         State::Paused => "paused",
         State::Stopping => "removing",
         State::Backoff => "restarting",
+        State::Down if node.summary == CREATED => "created",
         State::Down | State::Completed | State::Failed => "exited",
     }
 }

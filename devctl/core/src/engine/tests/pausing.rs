@@ -116,6 +116,7 @@ fn what_is_only_to_be_made_is_built_and_made_and_not_started() {
     let mut story = Story::new();
     let mut wanted = up(&[node("api").built(), node("db")]);
     wanted.no_start = true;
+    wanted.create = true;
     story.step("create", Event::Up(wanted));
     let told = story.told();
     assert!(told.contains("build api #1") && told.contains("create db"), "{told}");
