@@ -290,7 +290,7 @@ pub(crate) enum Command {
     Port(command::port::Port),
     /// Run a command in a service's container, or beside its process: in its directory, with its environment
     Exec(command::exec::Exec),
-    /// Show what a service prints from now on, and hand it signals (and in a container, what is typed)
+    /// Show what a service prints from now on, and hand it what is typed, and signals
     Attach(command::attach::Attach),
     /// Run one command in place of a service's own; what the service depends on is started first
     Run(Box<command::run::Run>),

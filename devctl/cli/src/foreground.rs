@@ -180,7 +180,8 @@ fn write(out: &mut impl io::Write, bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Error> {
+/// Hears a signal from now on.
+pub(crate) fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Error> {
     signal(kind).map_err(|source| Error::Io {
         doing: "listen for signals".into(),
         source,
@@ -237,13 +238,14 @@ pub(crate) fn sequence(text: &str) -> Result<Sequence, String> {
 }
 
 /// The last keys that were typed.
-#[derive(Default)]
-struct Keys {
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
     recent: Vec<u8>,
 }
 
 impl Keys {
-    fn completes(&mut self, sequence: &[u8], typed: &[u8]) -> bool {
+    /// Whether these keys bring the sequence to its end.
+    pub(crate) fn completes(&mut self, sequence: &[u8], typed: &[u8]) -> bool {
         self.recent.extend_from_slice(typed);
         let complete = self.recent.windows(sequence.len()).any(|window| window == sequence);
         let keep = sequence.len().saturating_sub(1);

@@ -19,6 +19,7 @@ mod standing;
 mod suggest;
 mod terminal;
 mod time;
+mod typed;
 mod verifications;
 
 use std::io::{self, Write};

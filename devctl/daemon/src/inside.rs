@@ -52,6 +52,12 @@ pub(crate) fn inside(all: &Loop, request: &v1::InsideRequest) -> Option<v1::Insi
             _ => String::new(),
         },
         ports: ports(spec, live),
+        stdin: match (&spec.what, run) {
+            (What::Process(plan), Some(run)) if plan.reads && live.is_some() => {
+                all.performer.means.stdin(id, run.number).display().to_string()
+            }
+            _ => String::new(),
+        },
         postgres: live.and_then(postgres),
         secrets: spec.secrets.clone(),
     })

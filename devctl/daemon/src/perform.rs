@@ -51,6 +51,11 @@ impl Means {
         self.logs.run(&spec.id.to_string(), run, redaction)
     }
 
+    /// The pipe that a run reads, where it reads what is typed.
+    pub(crate) fn stdin(&self, node: &NodeId, run: u64) -> std::path::PathBuf {
+        self.dirs.runtime.join(node.to_string()).join(format!("stdin-{run}"))
+    }
+
     fn send(&self, event: Event) {
         // The loop is gone only when the daemon ends: then nobody is left to tell.
         let _ended = self.wake.send(Wake::Event(event));
@@ -135,7 +140,10 @@ impl Performer {
     /// A run is over: what was known of it is let go.
     pub(crate) fn on_over(&mut self, run: u64) {
         self.starting.remove(&run);
-        self.live.remove(&run);
+        if let Some(live) = self.live.remove(&run) {
+            // Nobody reads it any more; most have none.
+            let _was_not_there = std::fs::remove_file(self.means.stdin(&live.spec.id, run));
+        }
         self.to_stop.remove(&run);
     }
 

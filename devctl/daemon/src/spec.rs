@@ -110,6 +110,8 @@ pub(crate) struct ProcessPlan {
     /// Container port -> the variable that tells the process its own.
     pub(crate) port_variables: IndexMap<u16, String>,
     pub(crate) ready: Ready,
+    /// It reads what is typed to it by `attach`.
+    pub(crate) reads: bool,
 }
 
 /// A container.

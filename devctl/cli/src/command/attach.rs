@@ -1,11 +1,13 @@
-//! `attach`: the terminal at a service's own process: what it prints, what it reads (in a container), the signals that it gets.
+//! `attach`: the terminal at a service's own process: what it prints, what it reads, the signals that it gets.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
 
 use clap::Args;
 use devctl_drivers::docker::DockerError;
-use devctl_wire::v1::{ActRequest, LogQuery, LogStream, Verb, update::What};
+use devctl_wire::v1::{ActRequest, InsideReply, LogQuery, LogStream, Verb, update::What};
 use nix::sys::signal::Signal;
+use tokio::signal::unix::SignalKind;
 use tokio_stream::StreamExt;
 
 use crate::client;
@@ -18,15 +20,16 @@ use crate::foreground::{self, Wiring};
 use crate::project::Project;
 use crate::session;
 use crate::standing::{self, Container, Standing};
+use crate::typed::{Handed, Typed};
 
 /// As in Docker.
 const LEAVE: &str = "ctrl-p,ctrl-q";
 
-/// Show what a service prints from now on, and hand it signals (and in a container, what is typed)
+/// Show what a service prints from now on, and hand it what is typed, and signals
 #[derive(Args, Debug)]
-#[command(after_help = "Ctrl-P Ctrl-Q leaves a container running, `--detach-keys` says otherwise.")]
+#[command(after_help = "Ctrl-P Ctrl-Q leaves the service running, `--detach-keys` says otherwise.")]
 pub(crate) struct Attach {
-    /// What is typed to leave a container running: keys and `ctrl-LETTER`, with commas
+    /// What is typed to leave the service running: keys and `ctrl-LETTER`, with commas
     #[arg(long, value_name = "KEYS", default_value = LEAVE, value_parser = foreground::sequence)]
     detach_keys: foreground::Sequence,
 
@@ -59,7 +62,8 @@ impl Attach {
             }
             match standing {
                 Standing::Container(container) => self.container(&container).await,
-                _ => self.process(&project).await,
+                Standing::Process(inside) => self.process(&project, &inside).await,
+                Standing::Idle(_) | Standing::Nowhere => Ok(Exit::CouldNotRun),
             }
         })
     }
@@ -81,8 +85,8 @@ impl Attach {
         Ok(ended.await?.exit())
     }
 
-    /// A process reads nothing (its stdin is closed): what it prints is followed, and signals reach it through the daemon.
-    async fn process(&self, project: &Project) -> Result<Exit, Error> {
+    /// What a process prints is followed, what is typed goes into the pipe that it reads, and signals reach it through the daemon.
+    async fn process(&self, project: &Project, inside: &InsideReply) -> Result<Exit, Error> {
         let mut client = client::expect(project).await?;
         let query = LogQuery {
             services: vec![self.service.clone()],
@@ -95,19 +99,31 @@ impl Attach {
         } else {
             self.service.clone()
         };
+        let mut typed = self.typed(inside)?;
+        let mut interrupt = foreground::listen(SignalKind::interrupt())?;
+        let mut terminate = foreground::listen(SignalKind::terminate())?;
         loop {
             let update = tokio::select! {
-                _ = tokio::signal::ctrl_c() => {
+                heard = async { tokio::select! {
+                    _ = interrupt.recv() => Signal::SIGINT,
+                    _ = terminate.recv() => Signal::SIGTERM,
+                } } => {
                     if !self.sig_proxy {
-                        return Ok(Exit::Signal(Signal::SIGINT as i32));
+                        return Ok(Exit::Signal(heard as i32));
                     }
                     let request = ActRequest {
                         verb: Verb::Kill.into(),
                         services: vec![name.clone()],
-                        signal: "SIGINT".to_owned(),
+                        signal: heard.as_str().to_owned(),
                         ..ActRequest::default()
                     };
                     client.act(request).await?;
+                    continue;
+                }
+                left = Typed::next(&mut typed) => {
+                    if left? == Handed::Left {
+                        return Ok(Exit::Ok);
+                    }
                     continue;
                 }
                 update = lines.next() => match update {
@@ -135,5 +151,22 @@ impl Attach {
                 _ => {}
             }
         }
+    }
+
+    fn typed(&self, inside: &InsideReply) -> Result<Option<Typed>, Error> {
+        if self.no_stdin {
+            return Ok(None);
+        }
+        if inside.stdin.is_empty() {
+            if io::stdin().is_terminal() {
+                writeln!(
+                    io::stderr(),
+                    "what is typed goes nowhere: `{0}` has no stdin (`stdin_open: true` in the file gives it one)",
+                    self.service
+                )?;
+            }
+            return Ok(None);
+        }
+        Typed::open(Path::new(&inside.stdin), self.detach_keys.0.clone()).map(Some)
     }
 }

@@ -102,15 +102,18 @@ fn without_container(attribute: &str, server: bool) -> Fate {
         "environment" | "env_file" | "depends_on" | "healthcheck" | "ports" | "expose" | "restart" | "stop_signal"
         | "stop_grace_period" | "profiles" | "post_start" | "pre_stop" | "scale" | "develop" | "attach"
         | "x-devctl" => Fate::Honoured,
+        "stdin_open" if !server => Fate::Honoured,
+        "tty" if !server => Fate::Unsupported(
+            "a process has no terminal of its own: what is typed to it by `attach` reaches it line by line",
+        ),
+        "stdin_open" | "tty" => Fate::PassedBy,
         // A server reads its settings, its init directory and its configuration as the official image does.
         "image" | "command" | "volumes" | "configs" | "secrets" | "shm_size" if server => Fate::Honoured,
         "image" | "build" | "command" | "entrypoint" | "working_dir" | "dockerfile" | "pull_policy"
         | "pull_refresh_after" | "platform" | "container_name" | "hostname" | "domainname" | "labels"
         | "label_file" | "annotations" | "networks" | "links" | "external_links" | "init" | "logging"
-        | "log_driver" | "log_opt" | "runtime" | "isolation" | "stdin_open" | "tty" | "mac_address"
-        | "credential_spec" | "storage_opt" | "cgroup_parent" | "cgroup" | "uts" | "userns_mode" | "extends" => {
-            Fate::PassedBy
-        }
+        | "log_driver" | "log_opt" | "runtime" | "isolation" | "mac_address" | "credential_spec" | "storage_opt"
+        | "cgroup_parent" | "cgroup" | "uts" | "userns_mode" | "extends" => Fate::PassedBy,
         "volumes" | "volumes_from" | "volume_driver" => {
             Fate::Unsupported("a process sees the machine's own files: pass it a path")
         }

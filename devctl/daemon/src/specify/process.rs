@@ -54,6 +54,7 @@ pub(super) fn plan(
         env,
         port_variables: native.ports,
         ready,
+        reads: service.stdin_open || service.tty,
     }
 }
 

@@ -47,7 +47,14 @@ pub(super) fn start(
         stdin: Stdin::Null,
         nofile: None,
     };
-    let started = process::spawn(&process, log).map_err(|error| Failure {
+    let mut first = process.clone();
+    if plan.reads {
+        let path = means.stdin(&spec.id, run);
+        process::named_pipe(&path)
+            .map_err(|error| Failure::new(format!("failed to make `{}`, its stdin: {error}", path.display())))?;
+        first.stdin = Stdin::Named(path);
+    }
+    let started = process::spawn(&first, log).map_err(|error| Failure {
         what: super::told(&error),
         help: error.help(),
         output: Vec::new(),

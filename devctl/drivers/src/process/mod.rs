@@ -49,13 +49,33 @@ pub struct ProcessSpec {
 }
 
 /// Where a process's standard input comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Stdin {
     /// Always at its end.
     #[default]
     Null,
     /// A pipe, to be taken with [`Process::take_stdin`].
     Pipe,
+    /// A pipe with a name, made by [`named_pipe`]: whoever may write to it is read, one after the other, and nobody's leaving is its end.
+    Named(PathBuf),
+}
+
+/// Makes a pipe with a name, for its owner alone, in place of one that may be there.
+///
+/// # Errors
+/// What the kernel said.
+pub fn named_pipe(path: &std::path::Path) -> std::io::Result<()> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    Ok(nix::unistd::mkfifo(
+        path,
+        nix::sys::stat::Mode::from_bits_truncate(0o600),
+    )?)
 }
 
 /// How a process ended.

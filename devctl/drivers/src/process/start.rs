@@ -33,6 +33,22 @@ pub(crate) fn pipe(spec: &ProcessSpec) -> Result<(Receiver, PipeWriter), SpawnEr
     Ok((Receiver::from_owned_fd(OwnedFd::from(reader)).map_err(kernel)?, writer))
 }
 
+fn stdin(spec: &ProcessSpec) -> Result<Stdio, SpawnError> {
+    Ok(match &spec.stdin {
+        Stdin::Null => Stdio::null(),
+        Stdin::Pipe => Stdio::piped(),
+        // For writing as well: it has a writer for as long as it lives, and so never comes to its end.
+        Stdin::Named(path) => {
+            let opened = std::fs::File::options().read(true).write(true).open(path);
+            let opened = opened.map_err(|source| SpawnError::Kernel {
+                program: spec.program.clone(),
+                source,
+            });
+            Stdio::from(opened?)
+        }
+    })
+}
+
 /// Starts the process with these two as its output.
 pub(crate) fn start(spec: &ProcessSpec, stdout: PipeWriter, stderr: PipeWriter) -> Result<Started, SpawnError> {
     if !spec.dir.is_dir() {
@@ -65,10 +81,7 @@ pub(crate) fn start(spec: &ProcessSpec, stdout: PipeWriter, stderr: PipeWriter) 
         .envs(&spec.env)
         .current_dir(&spec.dir)
         .process_group(0)
-        .stdin(match spec.stdin {
-            Stdin::Null => Stdio::null(),
-            Stdin::Pipe => Stdio::piped(),
-        })
+        .stdin(stdin(spec)?)
         .stdout(stdout)
         .stderr(stderr);
     if spec.nofile.is_none() {
