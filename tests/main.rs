@@ -11,6 +11,7 @@ mod onsave;
 mod phoenix;
 mod phoenix_docker;
 mod reload;
+mod running;
 mod servers;
 mod shapes;
 mod support;

@@ -175,6 +175,7 @@ impl Performer {
                 if let (Some(live), Ok(signal)) = (self.live.get(&run), signal.parse()) {
                     live.handle.signal(signal);
                 } else if let Some(starting) = self.starting.get(&run) {
+                    self.to_stop.insert(run, Duration::ZERO);
                     starting.token.cancel();
                 }
             }
@@ -280,19 +281,13 @@ impl Performer {
         self.starting.insert(run, starting);
         self.means.tasks.spawn(async move {
             let log = means.log(&spec, run);
-            let started = token
-                .run_until_cancelled(start::start(
-                    &means,
-                    &spec,
-                    start::Run {
-                        number: run,
-                        place,
-                        beside,
-                        fresh,
-                    },
-                    &log,
-                ))
-                .await;
+            let run_of = start::Run {
+                number: run,
+                place,
+                beside,
+                fresh,
+            };
+            let started = start::start(&means, &spec, run_of, &log, &token).await;
             match started {
                 None => means.send(Event::StartFailed {
                     node,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use clap::{Args, ValueEnum};
-use devctl_wire::v1::{LogQuery, NodeStatus, State, UpRequest, VerifyWhen};
+use devctl_wire::v1::{LogQuery, NodeStatus, State, StatusRequest, UpRequest, VerifyWhen};
 use nix::sys::signal::Signal;
 
 use super::create::Create;
@@ -209,8 +209,9 @@ impl Up {
         // Before anything can be printed, so that the first lines are not lost.
         let since = jiff::Timestamp::now();
         let attached = !(self.detach || self.wait || context.global.dry_run || self.no_start);
-        let request = self.request(context, project, attached);
+        let mut request = self.request(context, project, attached);
         let mut client = client::find_or_start(project).await?;
+        self.keep_replicas(&mut client, &mut request).await?;
         let updates = match client.up(request.clone()).await {
             // A daemon with nothing to do ends itself, and this one was just about to.
             Err(status) if status.code() == tonic::Code::Unavailable => {
@@ -253,6 +254,21 @@ impl Up {
         };
         let close = session.run(&mut client, updates).await?;
         Ok(self.exit(&close, ended.as_ref()))
+    }
+
+    /// What is not named keeps as many replicas as it has.
+    async fn keep_replicas(&self, client: &mut devctl_wire::Client, request: &mut UpRequest) -> Result<(), Error> {
+        if request.services.is_empty() {
+            return Ok(());
+        }
+        let nodes = client.status(StatusRequest::default()).await?.into_inner().nodes;
+        for node in nodes.iter().filter(|node| !request.services.contains(&node.service)) {
+            if node.wanted && node.index > 1 && !self.scale.iter().any(|(name, _)| *name == node.service) {
+                let count = request.scale.entry(node.service.clone()).or_default();
+                *count = node.index.max(*count);
+            }
+        }
+        Ok(())
     }
 
     fn request(&self, context: &Context, project: &Project, attached: bool) -> UpRequest {

@@ -10,6 +10,7 @@ use devctl_drivers::docker::pull::{self, Pull, PullProgress};
 use devctl_drivers::docker::{ContainerSpec, DockerError, Engine, Image, Problem, Seen, api, labels};
 use devctl_drivers::log::{Query, RunLog, Stream};
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::Run;
 use super::container_probe::probe;
@@ -19,23 +20,29 @@ use crate::live::{Handle, Live};
 use crate::perform::Means;
 use crate::spec::{ContainerPlan, NodeSpec};
 
+/// None: `told` came before there was anything to stop.
 pub(super) async fn start(
     means: &Means,
     spec: &Arc<NodeSpec>,
     plan: &ContainerPlan,
     run: Run,
     log: &RunLog,
-) -> Result<(Live, Started), Failure> {
+    told: &CancellationToken,
+) -> Option<Result<(Live, Started), Failure>> {
     loop {
-        let gone = match attempt(means, spec, plan, run, log).await {
+        let gone = match attempt(means, spec, plan, run, log, told).await {
             Err(StartError::Docker(error)) if error.problem == Problem::EngineGone => error,
-            done => return done.map_err(|error| error.failure(&plan.spec.name)),
+            Err(StartError::Told) => return None,
+            done => return Some(done.map_err(|error| error.failure(&plan.spec.name))),
         };
         // An engine that is away is waited for: whoever looks is told why by its own notice.
         log.line(Stream::Devctl, format!("waiting for Docker: {}", gone.said).as_bytes());
-        while !plan.engine.answers().await {
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
+        let back = async {
+            while !plan.engine.answers().await {
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            }
+        };
+        told.run_until_cancelled(back).await?;
     }
 }
 
@@ -43,6 +50,8 @@ pub(super) async fn start(
 enum StartError {
     Docker(DockerError),
     Other(Failure),
+    /// It was told to stop meanwhile.
+    Told,
 }
 
 impl From<DockerError> for StartError {
@@ -55,6 +64,7 @@ impl StartError {
     fn failure(self, container: &str) -> Failure {
         match self {
             Self::Other(failure) => failure,
+            Self::Told => Failure::new("it was told to stop"),
             Self::Docker(error) => Failure {
                 help: error.help().map(|help| help.replace("NAME", container)),
                 what: super::told(&error),
@@ -70,7 +80,12 @@ async fn attempt(
     plan: &ContainerPlan,
     run: Run,
     log: &RunLog,
+    told: &CancellationToken,
 ) -> Result<(Live, Started), StartError> {
+    let going_on = || match told.is_cancelled() {
+        true => Err(StartError::Told),
+        false => Ok(()),
+    };
     let engine = &plan.engine;
     // Subscribed first: an end that comes at once is not missed.
     let events = means.engines.events(engine, &plan.project);
@@ -81,10 +96,17 @@ async fn attempt(
             output: Vec::new(),
         }));
     }
+    going_on()?;
     let data = surroundings(plan, log).await?;
     let began_at = Instant::now();
-    let image = image(plan, log).await?;
+    // A pull may be long, and nothing is left of one that is given up.
+    let image = told
+        .run_until_cancelled(image(plan, log))
+        .await
+        .ok_or(StartError::Told)??;
+    going_on()?;
     let (id, since) = container(plan, &image, run, log).await?;
+    going_on()?;
     let prepared = began_at.elapsed();
     let seen = match began(engine, &id).await {
         Ok(seen) => seen,

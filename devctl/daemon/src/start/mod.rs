@@ -65,8 +65,28 @@ pub(crate) async fn create(means: &Means, spec: &std::sync::Arc<NodeSpec>, fresh
     }
 }
 
-/// Starts a run. Nothing is left of one that fails, or whose future is dropped.
+/// Starts a run. Nothing is left of one that fails. None: `told` came first, and there is nothing to stop. Of a container, what the engine
+/// has begun is waited for: it would be done all the same, and nobody would know of it.
 pub(crate) async fn start(
+    means: &Means,
+    spec: &std::sync::Arc<NodeSpec>,
+    run: Run,
+    log: &RunLog,
+    told: &CancellationToken,
+) -> Option<Result<(Live, Started), Failure>> {
+    match &spec.what {
+        What::Container(plan) => {
+            for note in &spec.notes {
+                log.line(Stream::Devctl, note.as_bytes());
+            }
+            Box::pin(container::start(means, spec, plan, run, log, told)).await
+        }
+        _ => told.run_until_cancelled(here(means, spec, run, log)).await,
+    }
+}
+
+/// Of what runs here. Nothing is left of one whose future is dropped.
+async fn here(
     means: &Means,
     spec: &std::sync::Arc<NodeSpec>,
     run: Run,
@@ -80,7 +100,7 @@ pub(crate) async fn start(
         What::Process(plan) => process::start(means, spec, plan, (run.number, run.place), log)?,
         What::Postgres(plan) => postgres::start(means, spec, plan, log).await?,
         What::RabbitMq(plan) => rabbitmq::start(means, spec, plan, log).await?,
-        What::Container(plan) => Box::pin(container::start(means, spec, plan, run, log)).await?,
+        What::Container(_) => return Err(Failure::new("it runs in a container")),
         What::Stub => (word(spec, HashMap::new()), Started::default()),
         What::External(ports) => (
             word(spec, ports.iter().map(|(port, at)| (*port, *at)).collect()),
@@ -97,7 +117,7 @@ pub(crate) async fn start(
     if let Some(id) = live.handle.id() {
         started.pid = u32::try_from(id.pid).ok();
     }
-    if started.data.is_some() && !matches!(spec.what, What::Container(_)) {
+    if started.data.is_some() {
         // What a server does before its first process is its own work: `initdb`, templates, init scripts.
         started.prepared = began.elapsed();
     }
