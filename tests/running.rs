@@ -420,3 +420,62 @@ fn an_up_that_is_taken_down_on_its_way_leaves_nothing() {
         }
     }
 }
+
+/// A registry on loopback that keeps what is pushed to it; gone with the test.
+struct Registry {
+    process: std::process::Child,
+    port: String,
+}
+
+impl Registry {
+    fn start() -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/support/registry.py");
+        let mut process = std::process::Command::new("python3")
+            .arg(script)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3");
+        let mut port = String::new();
+        let stdout = process.stdout.take().expect("stdout");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut port).expect("its port");
+        let port = port.trim().to_owned();
+        Self { process, port }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _gone = self.process.kill();
+        let _ended = self.process.wait();
+    }
+}
+
+#[test]
+fn images_are_pushed_and_pinned_to_what_their_registry_has() {
+    let registry = Registry::start();
+    let image = format!("127.0.0.1:{}/devctl-pushed:1", registry.port);
+    let text = format!(
+        "services:\n  made:\n    image: {image}\n    build: {{context: ., network: none, dockerfile_inline: \"FROM busybox\\nCMD [cat]\\n\"}}\n"
+    );
+    let Some(boxes) = containers::project(&text) else {
+        return;
+    };
+    boxes.ok(&["build", "-q", "--push"]);
+    let told = boxes.ok(&["push", "--dry-run"]).out;
+    assert_eq!(told, format!("would push {image} (made)\n"));
+    let locked = boxes.ok(&["config", "--lock-image-digests"]).out;
+    let pinned = locked.lines().last().expect("an image").trim();
+    let start = format!("image: {image}@sha256:");
+    assert!(pinned.starts_with(&start), "{locked}");
+    let digest = docker(&["image", "inspect", "--format", "{{join .RepoDigests \" \"}}", &image]);
+    let _gone = docker(&["image", "rm", "-f", &image]);
+    let digest = digest.expect("the image");
+    assert!(
+        digest.ends_with(pinned.rsplit('@').next().expect("a digest")),
+        "{digest} {pinned}"
+    );
+    drop(registry);
+    let failed = boxes.run(&["push", "made"]);
+    assert!(failed.code == 1 && failed.err.contains("help:"), "{}", failed.err);
+    assert_eq!(boxes.run(&["push", "--ignore-push-failures", "made"]).code, 0);
+}
