@@ -110,6 +110,11 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Whether an empty list, here, is as good as nothing.
+    fn drops_empty_lists(&self) -> bool {
+        matches!(self.path.steps(), [.., of, last] if of == "provider" && last == "options")
+    }
+
     /// Does something one step further down.
     pub(crate) fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push(step);
@@ -246,7 +251,11 @@ impl<T: Decode + Default> Decode for IndexMap<String, T> {
                 let mut read = IndexMap::with_capacity(map.len());
                 let keeps = cx.keeps_extensions();
                 let strict = cx.takes_strings_only();
+                let drops = cx.drops_empty_lists();
                 for (key, entry) in map.iter().filter(|(key, _)| keeps || !key.starts_with("x-")) {
+                    if drops && matches!(&entry.node.value, Value::List(list) if list.is_empty()) {
+                        continue;
+                    }
                     let value = if entry.node.is_null() {
                         Some(T::default())
                     } else {
