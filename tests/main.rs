@@ -10,6 +10,7 @@ mod load;
 mod onsave;
 mod phoenix;
 mod phoenix_docker;
+mod registry;
 mod reload;
 mod running;
 mod servers;

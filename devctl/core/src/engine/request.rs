@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::effect::Effect;
 use super::event::{Act, Down, Up, Verb};
-use super::node::{Create, Node, Replace, Wanted};
+use super::node::{Create, HealthState, Node, Replace, Run, RunPhase, Wanted};
 use super::notice::NoticeKind;
 use super::state::State;
 use crate::plan::{Action, changes};
@@ -49,6 +49,7 @@ impl State {
         self.nodes
             .sort_by_cached_key(|id, _| up.plan.nodes.get_index_of(id).unwrap_or(usize::MAX));
         self.index_dependents();
+        self.take_untested_for_ready(now, out);
         for change in changes {
             let (id, reason) = (change.node, change.reason);
             match change.action {
@@ -87,6 +88,28 @@ impl State {
                     out,
                 );
             }
+        }
+    }
+
+    /// A run whose test is gone from the plan, as once it is known that its image has none, is waited for no longer.
+    fn take_untested_for_ready(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let mut beside = Vec::new();
+        for (id, node) in self.nodes.iter_mut().filter(|(_, node)| node.plan.health.is_none()) {
+            let mut now_ready = |run: &mut Run| {
+                let waited = std::mem::replace(&mut run.health.state, HealthState::Healthy) == HealthState::Starting;
+                let ready = waited && run.phase == RunPhase::Running;
+                if ready {
+                    run.ready = Some(now);
+                }
+                ready
+            };
+            node.run.as_mut().map(&mut now_ready);
+            if node.next.as_mut().is_some_and(now_ready) {
+                beside.push(id.clone());
+            }
+        }
+        for id in beside {
+            self.promote(&id, now, out);
         }
     }
 

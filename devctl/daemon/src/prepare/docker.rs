@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use devctl_compose::model::{Project, Service};
 use devctl_core::NodeId;
+use devctl_drivers::docker::pull::{self, Pull, PullPolicy};
 use devctl_drivers::docker::{Engine, Listed, NetworkSpec, SeenNetwork, labels};
 use devctl_wire::v1;
 use futures::future::join_all;
@@ -128,6 +129,45 @@ pub(super) async fn running(engine: &Engine, project: &Project) -> Vec<Listed> {
     // Two of one replica: the one that kept the name serves, the other one was on its way out.
     found.retain(|container| !container.name.contains('_') || container.label(labels::HASH).is_none());
     found
+}
+
+/// Pulls what the file wants pulled at every `up`, where a container of it runs already: one that has to start is looked after then.
+/// Nothing is changed where that cannot be done.
+pub(super) async fn refresh(
+    running: &[Listed],
+    specs: &[Arc<NodeSpec>],
+    scope: &[NodeId],
+    docker: &mut Docker,
+) -> Result<(), v1::Outcome> {
+    let runs = |spec: &&Arc<NodeSpec>| {
+        let is_it = |container: &Listed| NodeId::new(container.service(), container.number()) == spec.id;
+        scope.contains(&spec.id) && running.iter().any(is_it)
+    };
+    let mut done = BTreeSet::new();
+    for spec in specs.iter().filter(runs) {
+        let What::Container(plan) = &spec.what else { continue };
+        let wanted = matches!(plan.image.policy, PullPolicy::Always | PullPolicy::Older(_));
+        if !wanted || !done.insert(plan.image.name.clone()) {
+            continue;
+        }
+        let pull = Pull {
+            image: &plan.image.name,
+            platform: plan.image.platform.as_deref(),
+            policy: plan.image.policy,
+            env: &plan.image.env,
+        };
+        match pull::ensure(&plan.engine, &pull, &mut |_| {}).await {
+            Ok(image) => drop(docker.images.insert(plan.image.name.clone(), image)),
+            Err(error) => {
+                let help = error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+                return Err(project::invalid(vec![format!(
+                    "error: `{}` goes on as it is: devctl failed to {error}{help}",
+                    spec.id
+                )]));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Containers that are not as they would be made now, though their service's words are the same.

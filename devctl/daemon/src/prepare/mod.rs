@@ -93,7 +93,7 @@ impl Preparer {
         let path = caller.get("PATH").cloned().unwrap_or_default();
         let machine = blocking(move || Machine::look(&path)).await?;
         let runtime_of = |service: &Service| runtime_of(&source, service);
-        let docker = docker::look(&self.engines, &project, runtime_of, &caller).await?;
+        let mut docker = docker::look(&self.engines, &project, runtime_of, &caller).await?;
         let name = project.name.clone();
         let mut remarks = Vec::new();
         if let Some(engine) = &docker.engine {
@@ -158,6 +158,9 @@ impl Preparer {
         )
         .await;
         let scope = scope(&plan, &request);
+        if !request.dry_run && !request.no_recreate {
+            docker::refresh(&running, &specs, &scope, &mut docker).await?;
+        }
         let sources = stamps(&specs, &scope).await?;
         let project_facts = ProjectFacts {
             name,

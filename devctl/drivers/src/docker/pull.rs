@@ -128,7 +128,13 @@ fn pull_help(image: &str, said: &str, login: Option<&str>) -> String {
             "the registry cannot be reached: check the network, or bring the image here with `docker load` or `docker tag ... {image}`"
         );
     }
-    if said.contains("denied") || said.contains("unauthorized") || said.contains("authentication required") {
+    let unknown = [
+        "denied",
+        "unauthorized",
+        "authentication required",
+        "no basic auth credentials",
+    ];
+    if unknown.iter().any(|sign| said.contains(sign)) {
         let registry = match auth::registry(image) {
             key if key.contains("://") => String::new(),
             host => format!(" {host}"),

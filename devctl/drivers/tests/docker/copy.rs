@@ -9,7 +9,7 @@ use crate::support::{Sleeper, engine};
 #[tokio::test]
 async fn files_and_directories_go_in_and_come_out() {
     let Some(engine) = engine().await else { return };
-    let sleeper = Sleeper::start(&engine, "copy").await;
+    let sleeper = Sleeper::start().await;
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).display().to_string();
     fs::create_dir_all(dir.path().join("tree/deep")).unwrap();
@@ -66,7 +66,7 @@ async fn files_and_directories_go_in_and_come_out() {
 #[tokio::test]
 async fn processes_and_use_are_the_containers_own() {
     let Some(engine) = engine().await else { return };
-    let sleeper = Sleeper::start(&engine, "use").await;
+    let sleeper = Sleeper::start().await;
     let processes = engine.processes(&sleeper.id).await.unwrap();
     assert_eq!(processes.rows.len(), 1);
     assert!(

@@ -1,4 +1,4 @@
-//! Images and containers' files on a real engine. Skipped, saying so, where none answers; a failure in CI.
+//! Images, servers and containers' files on a real engine. Skipped, saying so, where none answers; a failure in CI.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,3 +10,4 @@ mod support;
 mod build;
 mod copy;
 mod pull;
+mod servers;

@@ -1,10 +1,11 @@
 //! An engine, and things on it that are gone when a test is over.
 
-use std::collections::BTreeMap;
 use std::process::Command;
 
-use devctl_drivers::docker::{ContainerSpec, Engine, api};
+use devctl_drivers::docker::Engine;
 use indexmap::IndexMap;
+use testcontainers::runners::AsyncRunner as _;
+use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
 
 /// The image that tests start from, made by `make setup-docker`.
 pub(crate) const BASE: &str = "busybox:latest";
@@ -18,11 +19,16 @@ pub(crate) fn environment(config: &std::path::Path) -> IndexMap<String, String> 
 
 /// An engine that has the base image; `None`, and a word, where there is none.
 pub(crate) async fn engine() -> Option<Engine> {
+    engine_with(BASE).await
+}
+
+/// An engine that has this image; `None`, and a word, where there is none.
+pub(crate) async fn engine_with(image: &str) -> Option<Engine> {
     let env: IndexMap<String, String> = std::env::vars().collect();
     let lacking = match Engine::connect(&env).await {
-        Ok(engine) => match engine.image(BASE).await.unwrap() {
+        Ok(engine) => match engine.image(image).await.unwrap() {
             Some(_) => return Some(engine),
-            None => format!("the engine has no {BASE}; `make setup-docker` makes it"),
+            None => format!("the engine has no {image}; `make setup-docker` makes it"),
         },
         Err(error) => error.to_string(),
     };
@@ -49,35 +55,17 @@ impl Drop for ImageName {
 /// A container that sleeps, removed at the end.
 pub(crate) struct Sleeper {
     pub(crate) id: String,
+    _container: ContainerAsync<GenericImage>,
 }
 
 impl Sleeper {
-    pub(crate) async fn start(engine: &Engine, test: &str) -> Self {
-        let spec = ContainerSpec {
-            name: format!("devctl-test-{test}-{}", std::process::id()),
-            platform: None,
-            body: api::ContainerCreateBody {
-                image: Some(BASE.to_owned()),
-                cmd: Some(vec!["sleep".to_owned(), "600".to_owned()]),
-                labels: Some(
-                    BTreeMap::from([("devctl.test".to_owned(), test.to_owned())])
-                        .into_iter()
-                        .collect(),
-                ),
-                ..api::ContainerCreateBody::default()
-            },
-            networks: Vec::new(),
-            files: Vec::new(),
-        };
-        let (id, _) = engine.create(&spec).await.unwrap();
-        let sleeper = Self { id };
-        engine.start(&sleeper.id).await.unwrap();
-        sleeper
-    }
-}
-
-impl Drop for Sleeper {
-    fn drop(&mut self) {
-        let _gone = Command::new("docker").args(["rm", "-f", &self.id]).output();
+    pub(crate) async fn start() -> Self {
+        let (name, tag) = BASE.split_once(':').unwrap();
+        let container = GenericImage::new(name, tag).with_cmd(["sleep", "600"]).start().await;
+        let container = container.unwrap();
+        Self {
+            id: container.id().to_owned(),
+            _container: container,
+        }
     }
 }

@@ -67,3 +67,14 @@ fn a_test_that_is_under_way_is_not_sent_twice() {
     story.after(5000).step("tick", Event::Tick);
     assert!(!story.told().contains("probe"));
 }
+
+#[test]
+fn a_test_that_turns_out_not_to_exist_is_waited_for_no_longer() {
+    let mut story = Story::new();
+    // An image that was not there yet might have had one.
+    story.up(&[node("db").tested()]);
+    story.started("db");
+    assert_ne!(story.state.status(&"db".into(), story.now), Status::Ready);
+    story.up(&[node("db")]);
+    assert_eq!(story.state.status(&"db".into(), story.now), Status::Ready);
+}
