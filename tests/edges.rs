@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::support::Project;
+use crate::support::{Project, SERVICE, free_port, wait_for};
 
 /// `api` calls `billing`; `extra` is put under the top-level `x-devctl`.
 fn pair(extra: &str, api: &str) -> String {
@@ -204,4 +204,56 @@ fn a_port_that_another_one_stands_in_for_is_refused_where_names_are_strict() {
     drop(taken);
     project.ok(&["up", "-d", "--wait", "--strict-names"]);
     assert!(port(&project, "billing").ends_with(&format!(":{wanted}")));
+}
+
+/// A process that a person has started, ended with the test.
+struct Ide(std::process::Child);
+
+impl Drop for Ide {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+#[test]
+fn a_service_that_runs_in_an_ide_is_told_what_it_needs_and_reached_by_its_consumers() {
+    let elsewhere = free_port();
+    let compose = pair("  redact: []", "").replace(
+        "x-devctl: {native: {command: [python3, $SERVICE], ports: {\"8080\": PORT}, ready: /healthz}}\n  api:",
+        &format!(
+            "x-devctl: {{native: {{ports: {{\"8080\": PORT}}, env: {{GENERATION: ide}}}}, external: {{\"8080\": \"127.0.0.1:{elsewhere}\"}}}}\n  api:"
+        ),
+    );
+    let project = Project::new(&compose);
+    project.ok(&["up", "-d", "--wait"]);
+    let told = project.ok(&["env", "billing"]).out;
+    for line in [
+        &format!("export PORT={elsewhere}"),
+        "export NAME=billing",
+        "export GENERATION=ide",
+    ] {
+        assert!(told.lines().any(|told| told == line), "no `{line}` in {told}");
+    }
+    let api = port(&project, "api");
+    let billing = get(&api, "/env?BILLING_URL")
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let asked = format!("/fetch?{billing}/");
+    assert!(get(&api, &asked).starts_with("HTTP/1.1 502"), "nobody is there yet");
+    let words: Vec<(&str, &str)> = told
+        .lines()
+        .filter_map(|line| line.strip_prefix("export ")?.split_once('='))
+        .collect();
+    let ide = std::process::Command::new("python3").arg(SERVICE).envs(words).spawn();
+    let ide = Ide(ide.expect("python3"));
+    wait_for("an answer from the IDE", Duration::from_secs(30), || {
+        get(&api, &asked)
+            .contains(&format!("billing {} ide", ide.0.id()))
+            .then_some(())
+    });
+    let edge = edge(&project, "api", "billing");
+    assert_eq!(edge["target"], format!("real 127.0.0.1:{elsewhere}"), "{edge}");
 }

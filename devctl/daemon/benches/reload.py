@@ -245,6 +245,8 @@ def docker_compose():
 BINARY = os.path.realpath(os.path.join(ROOT, "target/phoenix/debug/api-gateway"))
 QUICKEST = f"""services:
   api-gateway:
+    # Its files are copied with their owner's name, and the image's own user has none.
+    user: root
     develop:
       watch: !override
         - {{action: sync+restart, path: {BINARY}, target: /usr/local/bin/service}}
@@ -274,12 +276,13 @@ def watched(command):
     run = lambda *words: subprocess.run([*command, *words], capture_output=True, text=True, env=environment)
     up = run("up", "-d", "--wait", "mobile-bff", "api-gateway", "auth")
     watch = load = None
+    said = tempfile.TemporaryFile("w+")
     try:
         if up.returncode != 0:
             print("docker compose watch: not run, its `up` failed: " + (up.stderr.strip().splitlines() or ["nothing said"])[-1])
             return
         port = lambda service: re.sub(r"^(0\.0\.0\.0|\[::\])", "127.0.0.1", run("port", service, "8080").stdout.strip())
-        watch = subprocess.Popen([*command, "watch", "--no-up", "api-gateway"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        watch = subprocess.Popen([*command, "watch", "--no-up", "api-gateway"], stdout=said, stderr=said, env=environment)
         load = Load(port("mobile-bff"), token(port("auth")))
         if not load.answered("nobody", 30):
             print(f"docker compose watch: not run, no answer before the first edit: {load.failed[:1]}")
@@ -292,7 +295,8 @@ def watched(command):
             builds.append(time.time() - saved)
             came = load.answered(name, 60)
             if not came:
-                print(f"docker compose watch: {name} is not answered after 60 s")
+                said.seek(0)
+                print(f"docker compose watch: {name} is not answered after 60 s; it said:", *said.read().splitlines()[-3:], sep="\n    ")
                 break
             whole.append(came - saved)
         load.stop()

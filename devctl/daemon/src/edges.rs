@@ -234,10 +234,11 @@ pub(crate) fn record_of(record: &Record) -> v1::TrafficRecord {
                 (None, Outcome::Failed { why }) => why.clone(),
                 (None, _) => "the caller left".to_owned(),
             };
-            let failed = exchange
-                .response
-                .as_ref()
-                .is_none_or(|response| response.status >= 500 || response.grpc_status().is_some_and(|code| code != 0));
+            let is_failure = |response: &devctl_edge::Response| {
+                response.status >= 500 || response.grpc_status().is_some_and(|code| code != 0)
+            };
+            let failed =
+                exchange.response.as_ref().is_none_or(is_failure) || matches!(exchange.outcome, Outcome::Failed { .. });
             let mut text = format!(
                 "{} {} {status} {:.1} ms",
                 exchange.request.method,
@@ -246,6 +247,12 @@ pub(crate) fn record_of(record: &Record) -> v1::TrafficRecord {
             );
             if !exchange.timing.held.is_zero() {
                 text.push_str(&format!(", held {:.0} ms", exchange.timing.held.as_secs_f64() * 1000.0));
+            }
+            // An answer that had begun may still not have come.
+            match &exchange.outcome {
+                Outcome::Failed { why } if exchange.response.is_some() => text.push_str(&format!(", failed: {why}")),
+                Outcome::Left if exchange.response.is_some() => text.push_str(", the caller left"),
+                _ => {}
             }
             if !exchange.faults.is_empty() {
                 text.push_str(&format!(", faults: {}", exchange.faults.join(", ")));

@@ -88,7 +88,7 @@ fn with_addresses(spec: &NodeSpec) -> IndexMap<String, String> {
 fn ports(spec: &NodeSpec, live: Option<&Live>) -> Vec<v1::PortVariable> {
     let told = |port: u16, variable: &str| {
         let external = match &spec.what {
-            What::External(ports) => ports.get(&port).copied(),
+            What::External { ports, .. } => ports.get(&port).copied(),
             _ => None,
         };
         let address = live.and_then(|live| live.ports.get(&port).copied()).or(external);
@@ -104,7 +104,10 @@ fn ports(spec: &NodeSpec, live: Option<&Live>) -> Vec<v1::PortVariable> {
             .iter()
             .map(|(port, variable)| told(*port, variable))
             .collect(),
-        What::External(ports) => ports.keys().map(|port| told(*port, "")).collect(),
+        What::External { ports, variables } => {
+            let variable = |port: &u16| variables.get(port).map_or("", String::as_str);
+            ports.keys().map(|port| told(*port, variable(port))).collect()
+        }
         _ => spec.ports.iter().map(|port| told(*port, "")).collect(),
     }
 }

@@ -214,7 +214,7 @@ fn command(spec: &NodeSpec) -> String {
             shell_words::join(words)
         }
         What::Stub => "answers from contracts".to_owned(),
-        What::External(_) => "runs elsewhere".to_owned(),
+        What::External { .. } => "runs elsewhere".to_owned(),
         What::Impossible { .. } => String::new(),
     }
 }

@@ -75,7 +75,11 @@ pub(crate) enum What {
     /// Answers from contracts; there is no process.
     Stub,
     /// Runs elsewhere: container port -> address.
-    External(IndexMap<u16, std::net::SocketAddr>),
+    External {
+        ports: IndexMap<u16, std::net::SocketAddr>,
+        /// The variable that tells it each port, where it is started as a process there.
+        variables: IndexMap<u16, String>,
+    },
     /// Cannot run here.
     Impossible {
         /// Why.
@@ -93,7 +97,7 @@ impl What {
             What::Postgres(_) => "postgres",
             What::RabbitMq(_) => "rabbitmq",
             What::Stub => "stub",
-            What::External(_) => "external",
+            What::External { .. } => "external",
             What::Container(_) | What::Impossible { .. } => "docker",
         }
     }

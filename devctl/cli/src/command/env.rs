@@ -51,6 +51,8 @@ const OWN: &[&str] = &[
     "LANG",
     "TZ",
     "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
     "DEVCTL_RUN",
 ];
 

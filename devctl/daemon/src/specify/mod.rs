@@ -97,7 +97,10 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
             },
         },
         Choice::Stub => What::Stub,
-        Choice::External(ports) => What::External(ports.clone()),
+        Choice::External(ports) => What::External {
+            ports: ports.clone(),
+            variables: service.x_devctl.native.clone().unwrap_or_default().ports,
+        },
         Choice::Impossible { why, help } => What::Impossible {
             why: why.clone(),
             help: help.clone(),

@@ -102,7 +102,7 @@ async fn here(
         What::RabbitMq(plan) => rabbitmq::start(means, spec, plan, log).await?,
         What::Container(_) => return Err(Failure::new("it runs in a container")),
         What::Stub => (word(spec, HashMap::new()), Started::default()),
-        What::External(ports) => (
+        What::External { ports, .. } => (
             word(spec, ports.iter().map(|(port, at)| (*port, *at)).collect()),
             Started::default(),
         ),
