@@ -14,6 +14,7 @@ mod registry;
 mod reload;
 mod running;
 mod servers;
+mod setup;
 mod shapes;
 mod support;
 mod up;
