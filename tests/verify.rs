@@ -239,6 +239,27 @@ fn a_provider_that_is_not_here_is_said_to_be_so() {
 }
 
 #[test]
+fn a_provider_that_runs_elsewhere_needs_no_compose_file() {
+    let running = project("");
+    running.ok(&["up", "-d", "--wait", "--no-verify", "items"]);
+    let at = format!("items=http://{}", running.ok(&["port", "items", "8080"]).out.trim());
+    let here = Project::new("services: {}");
+    std::fs::remove_file(here.dir().join("compose.yaml")).expect("a file");
+    here.write("pact.json", &pact("web", "items").to_string());
+    let said = verified(&here, &["pact.json", "--url", &at]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(said.out.contains("2 kept"), "{}", said.out);
+    let other = format!("bank={}", at.trim_start_matches("items="));
+    let said = verified(&here, &["pact.json", "--url", &other]);
+    assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+    assert!(said.err.contains("the pacts have items"), "{}", said.err);
+    // Nobody has said where it runs: the files have to.
+    let said = verified(&here, &["pact.json"]);
+    assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+    assert!(said.err.contains("there is no Compose file"), "{}", said.err);
+}
+
+#[test]
 fn reports_are_written_and_only_what_is_asked_for_is_replayed() {
     let project = project("wrong status");
     let said = verified(

@@ -62,6 +62,23 @@ impl Project {
         }
     }
 
+    /// A project of nothing, called like the directory; None where there is a Compose file.
+    pub(crate) fn without_files(global: &Global) -> Option<Self> {
+        let here = std::env::current_dir().ok()?;
+        let has_file = |dir: &Path| devctl_compose::FILE_NAMES.iter().any(|name| dir.join(name).exists());
+        let named = !global.files.is_empty() || std::env::var_os("COMPOSE_FILE").is_some();
+        if named || here.ancestors().any(has_file) {
+            return None;
+        }
+        let of_directory = || Some(here.file_name()?.to_string_lossy().into_owned());
+        let model = model::Project {
+            name: global.project_name.clone().or_else(of_directory).unwrap_or_default(),
+            working_dir: here.clone(),
+            ..model::Project::default()
+        };
+        Some(Self::of(model, true))
+    }
+
     fn of(model: model::Project, readable: bool) -> Self {
         let directory = canonical(&model.working_dir);
         let dirs = Dirs::of_project(&directory, &model.name, &Places::from_env());

@@ -95,6 +95,7 @@ pub use dotenv::parse_env_file;
 pub use extension::extension_schema;
 pub use files::{Files, MemoryFiles};
 pub use interpolate::template::Variable;
+pub use load::find::NAMES as FILE_NAMES;
 pub use load::{ModelTree, load, model_tree};
 pub use options::{LoadOptions, Loaded};
 pub use render::Unprintable;

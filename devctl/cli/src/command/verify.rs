@@ -108,7 +108,16 @@ fn pair(text: &str) -> Result<(String, String), String> {
 impl Verify {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
+        // Who says where the pacts are, and where each provider runs, has said everything.
+        let alone = match self.pacts.is_empty() || self.urls.is_empty() {
+            true => None,
+            false => Project::without_files(&context.global),
+        };
+        let is_alone = alone.is_some();
+        let project = match alone {
+            Some(project) => project,
+            None => context.project()?,
+        };
         if self.serve && self.providers.len() != 1 {
             return Err(Error::Refused {
                 what: format!("failed to serve {} providers: one at a time", self.providers.len()),
@@ -122,7 +131,7 @@ impl Verify {
             ));
         }
         if context.global.dry_run || is_guarded() {
-            return self.verify(context, &project);
+            return self.verify(context, &project, is_alone);
         }
         let io_error = |doing: &str| {
             let doing = doing.to_owned();
@@ -142,12 +151,13 @@ impl Verify {
         Ok(Exit::Of(status))
     }
 
-    fn verify(self, context: &Context, project: &Project) -> Result<Exit, Error> {
+    fn verify(self, context: &Context, project: &Project, alone: bool) -> Result<Exit, Error> {
         // Two providers of cryptography are in the tree; whoever opens a TLS connection must not have to choose.
         let _was_set = rustls::crypto::ring::default_provider().install_default();
         let stop = CancellationToken::new();
         let args = VerifyArgs {
             source: context.source(project),
+            alone,
             dirs: project.dirs.clone(),
             pacts: self.pacts.clone(),
             providers: self.providers.clone(),

@@ -10,8 +10,8 @@ use crate::paths;
 use crate::problem::{Problem, Reported};
 use crate::yaml;
 
-/// The names of a Compose file, the preferred ones first.
-const NAMES: [&str; 4] = [
+/// The names of a Compose file, the preferred ones first. Without `-f`, it is looked for in the working directory and above.
+pub const NAMES: [&str; 4] = [
     "compose.yaml",
     "compose.yml",
     "docker-compose.yml",

@@ -5,7 +5,7 @@
 //! 3. [`project`]: what is implied is added, the tree is read into the model, references are checked, environment files read.
 
 mod extends;
-mod find;
+pub(crate) mod find;
 mod include;
 mod model;
 mod project;

@@ -238,6 +238,7 @@ impl All {
         Ok(Session {
             args: VerifyArgs {
                 source: subject.source.clone(),
+                alone: false,
                 dirs: (*self.dirs).clone(),
                 pacts: Vec::new(),
                 providers: Vec::new(),

@@ -45,6 +45,8 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 pub struct VerifyArgs {
     /// The caller: its files, environment and directory.
     pub source: v1::Source,
+    /// There is no Compose file, and none is needed: every provider runs somewhere else (`urls`).
+    pub alone: bool,
     /// Where the project's things live.
     pub dirs: Dirs,
     /// Pacts, folders, globs and URLs in place of those that the project names; relative to the caller's directory.

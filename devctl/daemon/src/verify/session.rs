@@ -62,16 +62,7 @@ pub(super) struct Ground {
 ///
 /// Where nothing could be verified at all; what goes wrong with one provider is a verdict on its promises.
 pub async fn verify(args: VerifyArgs, tell: Teller) -> Result<Verified, VerifyError> {
-    let loaded = prepare::load(&args.source)
-        .await
-        .map_err(|outcome| VerifyError::Project {
-            problems: outcome
-                .diagnostics
-                .into_iter()
-                .map(|diagnostic| diagnostic.text)
-                .collect(),
-        })?;
-    let mut project = loaded.project;
+    let mut project = project(&args).await?;
     let mut found = work::find(&args, &project).await?;
     if let Some(revision) = &args.changed_since {
         changed::retain(&project, revision, &mut found).await?;
@@ -118,6 +109,25 @@ pub async fn verify(args: VerifyArgs, tell: Teller) -> Result<Verified, VerifyEr
         tracing::warn!(%error, "the last verdicts could not be written");
     }
     Ok(verified)
+}
+
+/// What the files say; nothing, where there are none.
+async fn project(args: &VerifyArgs) -> Result<Project, VerifyError> {
+    if args.alone {
+        return Ok(Project {
+            name: args.source.project_name.clone(),
+            working_dir: PathBuf::from(&args.source.working_directory),
+            ..Project::default()
+        });
+    }
+    let loaded = prepare::load(&args.source).await;
+    let loaded = loaded.map_err(|outcome| {
+        let texts = outcome.diagnostics.into_iter().map(|diagnostic| diagnostic.text);
+        VerifyError::Project {
+            problems: texts.collect(),
+        }
+    })?;
+    Ok(loaded.project)
 }
 
 impl Session {
