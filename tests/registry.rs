@@ -111,7 +111,8 @@ impl Registry {
         let noise = Command::new("head").args(["-c", "3000000", "/dev/urandom"]).output();
         std::fs::write(context.join("noise"), noise.expect("noise").stdout).expect("a file");
         std::fs::write(context.join("says"), says).expect("a file");
-        std::fs::write(context.join("Dockerfile"), "FROM busybox\nCOPY . /\n").expect("a file");
+        let steps = format!("FROM busybox\nLABEL devctl.test={}\nCOPY . /\n", self.host);
+        std::fs::write(context.join("Dockerfile"), steps).expect("a file");
         let image = self.image();
         docker(&["build", "-q", "-t", &image, &context.display().to_string()]).expect("an image");
         let settings = self.login("publisher", LOGIN).display().to_string();
@@ -138,6 +139,12 @@ impl Drop for Registry {
     fn drop(&mut self) {
         self.end();
         self.forget();
+        // Those whose name led elsewhere later.
+        let label = format!("label=devctl.test={}", self.host);
+        let left = docker(&["image", "ls", "-q", "--filter", "dangling=true", "--filter", &label]);
+        for id in left.unwrap_or_default().split_whitespace() {
+            docker(&["image", "rm", "-f", id]);
+        }
     }
 }
 

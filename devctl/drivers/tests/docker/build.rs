@@ -80,11 +80,12 @@ async fn arguments_target_labels_and_the_ignore_file_count() {
 #[tokio::test]
 async fn a_failed_step_is_named_with_what_it_printed() {
     let Some(engine) = engine().await else { return };
-    let dir = context(&[(
-        "Dockerfile",
-        "FROM busybox:latest\nRUN echo before\nRUN echo 'no rule to make it' && exit 3\n",
-    )]);
     let name = ImageName::new("build-fails");
+    let steps = format!(
+        "FROM busybox:latest\nLABEL devctl.test={}\nRUN echo before\nRUN echo 'no rule to make it' && exit 3\n",
+        name.0
+    );
+    let dir = context(&[("Dockerfile", &steps)]);
     let env = environment(dir.path());
     let error = of(dir.path(), &name).run(&engine, &env, &mut |_| {}).await.unwrap_err();
     assert!(error.to_string().contains("no rule to make it' && exit 3`"), "{error}");

@@ -49,6 +49,15 @@ impl ImageName {
 impl Drop for ImageName {
     fn drop(&mut self) {
         let _none = Command::new("docker").args(["image", "rm", "-f", &self.0]).output();
+        // What a build that failed had made until then.
+        let label = format!("label=devctl.test={}", self.0);
+        let left = Command::new("docker")
+            .args(["image", "ls", "-aq", "--filter", &label])
+            .output();
+        let left = left.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        for id in left.unwrap_or_default().split_whitespace() {
+            let _gone = Command::new("docker").args(["image", "rm", "-f", id]).output();
+        }
     }
 }
 
