@@ -353,8 +353,8 @@ fn it_can_be_turned_off_and_put_off() {
             notices(&project).contains("reloaded in").then_some(())
         });
         assert!(project.node("items")["Contracts"].is_null());
-        project.ok(&["down"]);
         assert!(lines(&project).is_empty());
+        project.ok(&["down"]);
     }
     let project = project(", verify: save", "", "");
     project.ok(&["up", "-d", "--wait"]);

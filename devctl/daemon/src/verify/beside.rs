@@ -38,6 +38,8 @@ use crate::start::told;
 const PLACE: &str = "beside";
 /// Servers that nobody has needed for so long are ended; the next verification boots them again.
 const KEPT_UP: Duration = Duration::from_secs(600);
+/// Those who have waited for a save call the new run now; on a machine of few cores a second one that starts in the same moment is felt.
+const CALLERS_FIRST: Duration = Duration::from_millis(50);
 
 /// What is verified: the project as it was planned last.
 pub(crate) struct Subject {
@@ -170,6 +172,8 @@ impl All {
         let service = node.service().to_owned();
         let held = lock(&self.stands).entry(service.clone()).or_default().clone();
         let mut held = held.lock_owned().await;
+        // One that is cancelled meanwhile replays nothing.
+        let _cancelled = tokio::time::timeout(CALLERS_FIRST, stop.cancelled()).await;
         let outcome = self.replay(&service, &stop, &mut held.stand).await;
         lock(&self.running).remove(&check);
         let outcome = outcome.unwrap_or_else(Verification::failed);
