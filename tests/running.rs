@@ -299,6 +299,16 @@ fn containers_and_processes_are_held_still_by_one_command() {
     wait_for("the engine's word", Duration::from_secs(10), || {
         (state("box") == "running").then_some(())
     });
+    // A daemon that comes later finds it as it is.
+    boxes.ok(&["pause", "box"]);
+    let daemon = nix::unistd::Pid::from_raw(boxes.daemon());
+    nix::sys::signal::kill(daemon, nix::sys::signal::Signal::SIGKILL).expect("the daemon");
+    boxes.project.wait_until_gone(Duration::from_secs(10));
+    boxes.ok(&["up", "-d", "--wait", "beside"]);
+    wait_for("the engine's word", Duration::from_secs(10), || {
+        (state("box") == "paused").then_some(())
+    });
+    boxes.ok(&["pause", "beside"]);
     // An `up` makes it what the files say.
     boxes.ok(&["up", "-d", "--wait"]);
     wait_for("it to go on", Duration::from_secs(10), || {

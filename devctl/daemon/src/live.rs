@@ -136,6 +136,17 @@ impl Handle {
         Ok(())
     }
 
+    /// Whether an earlier daemon, or somebody else, has left it held still.
+    pub(crate) async fn is_held(&self) -> bool {
+        match self {
+            Handle::Container(container) => {
+                let seen = container.engine.look(&container.id).await;
+                seen.ok().flatten().is_some_and(|seen| seen.paused)
+            }
+            _ => false,
+        }
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         match self {

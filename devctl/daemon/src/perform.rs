@@ -326,12 +326,24 @@ impl Performer {
             let log = means.log(&spec, run);
             match start::adopt(&means, &spec, run, &log).await {
                 Some((live, started)) => {
+                    let held = live.handle.is_held().await;
                     let told = Wake::Live {
                         run,
                         live: Box::new(live),
                     };
                     if means.wake.send(told).is_ok() {
+                        let id = node.clone();
                         means.send(Event::Started { node, run, started });
+                        if held {
+                            let outcome = Ok(());
+                            let still = true;
+                            means.send(Event::Held {
+                                node: id,
+                                run,
+                                still,
+                                outcome,
+                            });
+                        }
                     }
                 }
                 None => {

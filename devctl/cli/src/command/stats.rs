@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::Project;
-use crate::render::table;
+use crate::render::{table, template};
 use crate::standing::{self, Place, Running};
 use crate::terminal::Size;
 
@@ -27,8 +27,8 @@ pub(crate) struct Stats {
     #[arg(short, long)]
     all: bool,
 
-    /// `table` or `json`
-    #[arg(long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]
+    /// `table`, `json`, or a template such as `{{.Name}} {{.CPUPerc}}`
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: String,
 
     /// Look once, and end
@@ -99,6 +99,11 @@ impl Stats {
                 for row in &rows {
                     writeln!(out, "{}", row.json())?;
                 }
+            } else if self.format != "table" {
+                let objects: Vec<Value> = rows.iter().map(Row::words).collect();
+                for line in template::lines(&self.format, &objects, &FIELDS, "service")? {
+                    writeln!(out, "{line}")?;
+                }
             } else {
                 let lines = table::lines(
                     &std::iter::once(head())
@@ -135,6 +140,19 @@ async fn of(one: &Running) -> Option<Usage> {
     }
 }
 
+/// What a template may name, in the order of the table; the last two are the first one's other names.
+const FIELDS: [&str; 9] = [
+    "Name",
+    "CPUPerc",
+    "MemUsage",
+    "MemPerc",
+    "NetIO",
+    "BlockIO",
+    "PIDs",
+    "Container",
+    "ID",
+];
+
 fn head() -> Vec<String> {
     [
         "NAME",
@@ -170,6 +188,20 @@ impl Row {
             format!("{} / {}", bytes(used.read), bytes(used.written)),
             used.tasks.to_string(),
         ]
+    }
+
+    /// The table's own words, by the names that Docker's templates have for them.
+    fn words(&self) -> Value {
+        let cells = self.cells();
+        let mut words: serde_json::Map<String, Value> = FIELDS
+            .iter()
+            .zip(cells)
+            .map(|(field, cell)| ((*field).to_owned(), Value::String(cell)))
+            .collect();
+        for alias in ["Container", "ID"] {
+            words.insert(alias.to_owned(), Value::String(self.name.clone()));
+        }
+        Value::Object(words)
     }
 
     fn json(&self) -> Value {

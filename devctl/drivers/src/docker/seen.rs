@@ -20,6 +20,8 @@ pub struct Seen {
     pub labels: HashMap<String, String>,
     /// It runs.
     pub running: bool,
+    /// It is held still.
+    pub paused: bool,
     /// It was never started.
     pub created_only: bool,
     /// The main process, on the engine's host.
@@ -96,6 +98,7 @@ impl From<api::ContainerInspectResponse> for Seen {
             image: seen.image.unwrap_or_default(),
             labels: config.labels.unwrap_or_default(),
             running: state.running.unwrap_or_default(),
+            paused: state.paused.unwrap_or_default(),
             created_only: state.status == Some(api::ContainerStateStatusEnum::CREATED),
             pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0),
             started: time(state.started_at),
