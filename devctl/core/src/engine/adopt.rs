@@ -12,7 +12,10 @@ use crate::plan::NodePlan;
 impl State {
     /// Takes over each run of `up.found` whose node has none. What it depends on is not waited for: it runs.
     pub(super) fn adopt(&mut self, up: &Up, now: Time, out: &mut Vec<Effect>) {
-        for Found { node: id, hash, number } in &up.found {
+        for found in &up.found {
+            let Found {
+                node: id, hash, number, ..
+            } = found;
             let plan = up.plan.nodes.get(id);
             let node = self.nodes.entry(id.clone()).or_insert_with(|| {
                 let plan = plan.cloned().unwrap_or_else(|| NodePlan::new(id.clone(), hash.clone()));
@@ -32,6 +35,8 @@ impl State {
             let Some(node) = self.nodes.get_mut(id) else { continue };
             let mut run = new_run(node, number, Gate::Asked(now), now);
             run.hash = hash.clone();
+            run.artefact = found.artefact.clone();
+            node.build.artefact = found.artefact.clone();
             node.run = Some(run);
             node.wanted = Wanted::Up;
             node.failure = None;

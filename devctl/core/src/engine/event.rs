@@ -212,6 +212,8 @@ pub struct Found {
     pub hash: ContentHash,
     /// The number that it had. None: it gets a new one.
     pub number: Option<u64>,
+    /// What it was made from, as a build names its product: an equal one replaces nothing.
+    pub artefact: Option<ContentHash>,
 }
 
 /// start, stop, restart, kill.

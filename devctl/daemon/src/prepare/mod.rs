@@ -294,6 +294,7 @@ fn found(running: &[Listed], choices: &HashMap<String, Choice>) -> Vec<Found> {
             node: NodeId::new(container.service(), container.number()),
             hash: ContentHash(container.label(labels::HASH).unwrap_or_default().to_owned()),
             number: None,
+            artefact: Some(ContentHash(container.image_id.clone())),
         })
         .collect()
 }

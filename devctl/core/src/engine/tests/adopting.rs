@@ -8,6 +8,7 @@ fn found(name: &str, hash: &str, number: Option<u64>) -> Found {
         node: name.into(),
         hash: ContentHash(hash.to_owned()),
         number,
+        artefact: None,
     }
 }
 
