@@ -62,7 +62,8 @@ impl Burst {
                     file.is_new |= stage == Stage::Made && !known;
                     file.unfinished = match stage {
                         Stage::Gone => !file.is_new,
-                        Stage::Complete => false,
+                        // A new one is often only on its way to another name.
+                        Stage::Complete => file.is_new,
                         _ => true,
                     };
                 }
@@ -109,6 +110,15 @@ mod tests {
         check(&[("a", Written), ("a", Complete), ("b", Written)], SETTLE);
         check(&[("a", Written), ("a", Complete), ("a", Stage::Beside)], COMPLETE);
         check(&[("a", Complete), ("dir", Stage::OpenEnded)], SETTLE);
+    }
+
+    #[test]
+    fn a_new_file_may_be_on_its_way_to_another_name() {
+        use Stage::{Complete, Gone, Made, Written};
+        let new = [("a.tmp", Made), ("a.tmp", Written), ("a.tmp", Complete)];
+        check(&new, SETTLE);
+        let moved = [new.as_slice(), &[("a.tmp", Gone), ("a", Complete)]].concat();
+        check(&moved, COMPLETE);
     }
 
     #[test]

@@ -531,11 +531,17 @@ fn inside<'a>(path: &'a Path, trees: &[&SourceTree]) -> &'a Path {
         .unwrap_or(path)
 }
 
+/// What changed, as people name it. Of files that are there and such that are gone, the former: the others were an editor's.
 fn describe(changed: &BTreeSet<PathBuf>, trees: &[&SourceTree]) -> String {
-    let mut paths = changed.iter();
-    match (paths.next(), paths.next()) {
-        (Some(one), None) => inside(one, trees).display().to_string(),
-        _ => format!("{} files", changed.len()),
+    let there: Vec<&PathBuf> = changed.iter().filter(|path| path.symlink_metadata().is_ok()).collect();
+    let named = if there.is_empty() {
+        changed.iter().collect()
+    } else {
+        there
+    };
+    match named.as_slice() {
+        [one] => inside(one, trees).display().to_string(),
+        more => format!("{} files", more.len()),
     }
 }
 
