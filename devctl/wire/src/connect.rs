@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -43,11 +44,27 @@ pub enum ConnectError {
     },
 }
 
-/// Connects to the daemon at `socket` and compares versions.
+/// How often, and how long apart, a daemon is looked at that hangs up: one that is just ending is gone soon.
+const LOOKS: usize = 20;
+const APART: Duration = Duration::from_millis(25);
+
+/// Connects to the daemon at `socket` and compares versions. One that is just ending is absent.
 ///
 /// # Errors
 /// [`ConnectError::Absent`] where nothing listens, so that the caller may start a daemon.
 pub async fn connect(socket: &Path) -> Result<(Client, HelloReply), ConnectError> {
+    let mut answer = connect_once(socket).await;
+    for _ in 1..LOOKS {
+        if !matches!(answer, Err(ConnectError::Silent { .. })) {
+            break;
+        }
+        tokio::time::sleep(APART).await;
+        answer = connect_once(socket).await;
+    }
+    answer
+}
+
+async fn connect_once(socket: &Path) -> Result<(Client, HelloReply), ConnectError> {
     let path = socket.to_owned();
     match UnixStream::connect(&path).await {
         Ok(probe) => drop(probe),
@@ -89,4 +106,42 @@ pub async fn connect(socket: &Path) -> Result<(Client, HelloReply), ConnectError
         });
     }
     Ok((client, hello))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_hangs_up_as_it_ends_is_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("api.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let ending = async {
+            // The look at whether somebody is there, and the call.
+            drop(listener.accept().await.unwrap());
+            drop(listener.accept().await.unwrap());
+            drop(listener);
+        };
+        let (answer, ()) = tokio::join!(connect(&socket), ending);
+        assert!(matches!(answer, Err(ConnectError::Absent { .. })), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn one_that_only_hangs_up_is_silent() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("api.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let hanging_up = async {
+            loop {
+                drop(listener.accept().await);
+            }
+        };
+        tokio::select! {
+            answer = connect(&socket) => assert!(matches!(answer, Err(ConnectError::Silent { .. })), "{answer:?}"),
+            () = hanging_up => {}
+        }
+    }
 }
