@@ -402,3 +402,32 @@ fn verifications_share_no_container_and_one_that_was_killed_is_cleared_away_by_t
         assert_eq!(left(), 0, "after {next:?}");
     }
 }
+
+#[test]
+fn an_image_that_another_build_starts_from_is_built_before_it() {
+    let Some(containers) = project(
+        r#"
+services:
+  web:
+    build:
+      context: .
+      network: none
+      additional_contexts: {base: "service:first"}
+      dockerfile_inline: "FROM base\nCMD cat /word && sleep 1000\n"
+    stop_grace_period: 0s
+  first:
+    build: {context: ., network: none, dockerfile_inline: "FROM busybox:latest\nRUN echo of the first > /word\nCMD sleep 1000\n"}
+    stop_grace_period: 0s
+"#,
+    ) else {
+        return;
+    };
+    // The one alone brings the other's image with it.
+    containers.ok(&["build", "web"]);
+    containers.ok(&["down", "--rmi", "local"]);
+    containers.ok(&["up", "-d", "--wait"]);
+    wait_for("what the first image holds", Duration::from_secs(30), || {
+        let logs = containers.ok(&["logs", "--no-log-prefix", "web"]).out;
+        (logs.lines().last() == Some("of the first")).then_some(())
+    });
+}

@@ -133,6 +133,7 @@ impl Build {
         let project = context.project()?;
         project.check_services(&self.services.services)?;
         let names = super::pull::reach(&project, &self.services.services, self.with_dependencies);
+        let names = in_order(&project, names);
         if context.global.dry_run {
             return self.told(context, &project, &names);
         }
@@ -221,6 +222,24 @@ impl Build {
             }
         }
     }
+}
+
+/// Before each service those whose images its own build starts from.
+fn in_order(project: &Project, names: Vec<String>) -> Vec<String> {
+    fn add(project: &Project, name: String, all: &mut Vec<String>) {
+        if all.contains(&name) {
+            return;
+        }
+        for source in images::sources(&project.model, &name) {
+            add(project, source, all);
+        }
+        all.push(name);
+    }
+    let mut all = Vec::new();
+    for name in names {
+        add(project, name, &mut all);
+    }
+    all
 }
 
 /// Builds a process by its own command, as the daemon would.

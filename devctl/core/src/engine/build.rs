@@ -19,6 +19,9 @@ fn sources(stamp: &str) -> &str {
 
 impl State {
     pub(super) fn build_if_due(&mut self, id: &NodeId, now: Time, out: &mut Vec<Effect>) {
+        if self.builds_first(id) {
+            return;
+        }
         let Some(node) = self.nodes.get_mut(id) else { return };
         if !std::mem::take(&mut node.build.due) {
             // What the file does not want built any more, as where the node changes its runtime, is waited for by nobody.
@@ -49,6 +52,16 @@ impl State {
             build: number,
         });
         self.notice(Some(id), NoticeKind::Building, now, out);
+    }
+
+    /// Whether an image that the node's own build starts from is still to be built.
+    fn builds_first(&self, id: &NodeId) -> bool {
+        let Some(node) = self.nodes.get(id) else { return false };
+        let is_built = |source: &NodeId| {
+            let source = self.nodes.get(source).filter(|source| source.wanted == Wanted::Up);
+            source.is_some_and(|source| source.build.due || source.build.running.is_some())
+        };
+        node.build.due && node.plan.builds && node.plan.built_after.iter().any(is_built)
     }
 
     /// A save: the node is built again, unless these very sources are built (or being built) already. One that runs its sources as

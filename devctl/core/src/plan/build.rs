@@ -1,5 +1,6 @@
 //! From a project's files to the engine's plan.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -87,6 +88,10 @@ pub fn build(project: &Project, facts: impl Fn(&Service) -> Facts) -> Result<Pla
                 restart: restart(service),
                 swap: known.swap,
                 builds: known.builds,
+                built_after: image_sources(project, &service.name)
+                    .into_iter()
+                    .map(|name| NodeId::from(name.as_str()))
+                    .collect(),
                 // Replicas are the same: one of them is verified for all.
                 verify: if index == 1 { known.verify } else { Verify::Never },
                 tests: index == 1 && known.tests,
@@ -101,6 +106,38 @@ pub fn build(project: &Project, facts: impl Fn(&Service) -> Facts) -> Result<Pla
         Some(cycle) => Err(BuildError::Cycle(cycle)),
         None => Ok(plan),
     }
+}
+
+/// The services whose images a service's build starts from (Compose: `build.additional_contexts`, `NAME: service:OTHER`): to be built
+/// before it. One that in its turn starts from the service is left out, for nobody could be first.
+#[must_use]
+pub fn image_sources(project: &Project, service: &str) -> Vec<String> {
+    let of = |name: &str| -> Vec<String> {
+        let build = project.services.get(name).and_then(|service| service.build.as_ref());
+        let contexts = build.into_iter().flat_map(|build| build.additional_contexts.values());
+        let named = contexts.filter_map(|context| context.strip_prefix("service:"));
+        named
+            .filter(|other| project.services.contains_key(*other))
+            .map(str::to_owned)
+            .collect()
+    };
+    let starts_from_it = |source: &String| {
+        let mut seen = HashSet::new();
+        let mut next = vec![source.clone()];
+        while let Some(name) = next.pop() {
+            if name == service {
+                return true;
+            }
+            if seen.insert(name.clone()) {
+                next.extend(of(&name));
+            }
+        }
+        false
+    };
+    of(service)
+        .into_iter()
+        .filter(|source| !starts_from_it(source))
+        .collect()
 }
 
 /// A job is what somebody waits for to complete.

@@ -6,7 +6,7 @@ mod graph;
 mod node;
 pub mod reference;
 
-pub use build::{BuildError, Facts, build};
+pub use build::{BuildError, Facts, build, image_sources};
 pub use changes::{Action, Change, changes};
 pub use graph::{Cycle, Direction};
 pub use node::{Condition, ContentHash, Dependency, HealthTest, Kind, NodePlan, Plan, RestartPolicy, Swap, Verify};

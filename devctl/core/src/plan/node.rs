@@ -36,6 +36,8 @@ pub struct NodePlan {
     pub swap: Swap,
     /// It is built from source before it runs.
     pub builds: bool,
+    /// Nodes whose images its own build starts from: they are built first, where they are built as well.
+    pub built_after: Vec<NodeId>,
     /// When the contracts in which it is the provider are verified.
     pub verify: Verify,
     /// It declares tests that write the contracts in which it is the consumer: run after each reload.
@@ -59,6 +61,7 @@ impl NodePlan {
             restart: RestartPolicy::No,
             swap: Swap::Restart,
             builds: false,
+            built_after: Vec::new(),
             verify: Verify::Never,
             tests: false,
             host: None,

@@ -41,6 +41,32 @@ fn a_build_runs_while_the_node_waits_for_others() {
 }
 
 #[test]
+fn an_image_is_built_before_what_starts_from_it() {
+    let mut story = Story::new();
+    let api = node("api").built().with(|node| node.built_after = vec!["base".into()]);
+    story.up(&[api, node("base").built()]);
+    story.built("base", "b1");
+    story.built("api", "a1");
+    insta::assert_snapshot!(story.told(), @r"
+     0.00 up
+      | api create
+      | base create
+      build base #1
+      | base building
+     0.00 base build #1 made b1
+      | base built in 0 s
+      build api #2
+      | api building
+      | base starting
+      start base #3
+     0.00 api build #2 made a1
+      | api built in 0 s
+      | api starting
+      start api #4
+    ");
+}
+
+#[test]
 fn unchanged_sources_are_not_built_and_an_equal_product_replaces_nothing() {
     let mut story = Story::new();
     let nodes = [node("api").built()];
