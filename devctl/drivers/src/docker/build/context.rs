@@ -125,8 +125,13 @@ impl Context {
                 let size = entry.metadata.len();
                 header.set_entry_type(tar::EntryType::Regular);
                 header.set_size(size);
+                let file = match fs::File::open(&entry.path) {
+                    // Gone since the look: an editor's, or another program's that keeps its things in the context.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    file => file?,
+                };
                 // A file that grows or shrinks meanwhile must not break the archive.
-                let content = fs::File::open(&entry.path)?.take(size).chain(io::repeat(0)).take(size);
+                let content = file.take(size).chain(io::repeat(0)).take(size);
                 archive.append_data(&mut header, &entry.name, content)?;
             }
         }
