@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::Said;
 use crate::support::containers::{Containers, docker, project};
+use crate::support::{Said, needs};
 
 /// Each has an image of its own; the others are servers.
 const SERVICES: [&str; 7] = [
@@ -46,11 +46,7 @@ impl Phoenix {
             .iter()
             .find(|image| docker(&["image", "inspect", image]).is_none());
         if let Some(image) = lacks {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "image `{image}` is needed: `make setup-docker`"
-            );
-            eprintln!("skipped: there is no image `{image}` (`make setup-docker`)");
+            needs(false, &format!("image `{image}` (`make setup-docker`)"));
             return None;
         }
         let phoenix = Self { containers };

@@ -27,6 +27,15 @@ pub(crate) struct Said {
     pub(crate) took: Duration,
 }
 
+/// Whether a part of the machine is there. Without it a test is skipped, and says so; in CI it fails.
+pub(crate) fn needs(there: bool, what: &str) -> bool {
+    assert!(there || std::env::var_os("CI").is_none(), "there is no {what}");
+    if !there {
+        eprintln!("skipped: there is no {what}");
+    }
+    there
+}
+
 impl Project {
     /// A project with this `compose.yaml`.
     pub(crate) fn new(compose: &str) -> Self {
@@ -98,9 +107,7 @@ impl Project {
             .iter()
             .any(|word| said.contains(word))
         {
-            assert!(std::env::var_os("CI").is_none(), "user namespaces are needed: {said}");
-            eprintln!("skipped: there are no user namespaces here: {said}");
-            return false;
+            return needs(false, &format!("user namespace here ({said})"));
         }
         assert!(output.status.success(), "{said}");
         true

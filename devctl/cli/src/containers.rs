@@ -6,11 +6,14 @@ use std::time::Duration;
 use devctl_drivers::docker::{DockerError, Engine, Listed, labels};
 use devctl_wire::v1::{NodeStatus, PortStatus, State, StatusReply};
 use futures::future::join_all;
-use indexmap::IndexMap;
 
 use crate::args::Runtime;
 use crate::context::Context;
+use crate::error::Error;
+use crate::exit::Exit;
 use crate::project::Project;
+use crate::render::{Render, now_ms};
+use crate::standing;
 
 /// As under Docker Compose.
 const GRACE: Duration = Duration::from_secs(10);
@@ -30,16 +33,31 @@ pub(crate) struct Removed {
     pub(crate) problems: Vec<DockerError>,
 }
 
+impl Removed {
+    /// Tells it, and whether all of it went.
+    pub(crate) fn tell(&self, render: &mut dyn Render) -> Result<Exit, Error> {
+        for line in &self.lines {
+            render.remark(line, now_ms())?;
+        }
+        for problem in &self.problems {
+            render.remark(&format!("failed to {problem}"), now_ms())?;
+        }
+        render.finish(now_ms())?;
+        Ok(if self.problems.is_empty() {
+            Exit::Ok
+        } else {
+            Exit::Failed
+        })
+    }
+}
+
 impl Containers {
     /// Looks, unless nothing may run in containers.
     pub(crate) async fn look(context: &Context, project: &Project) -> Option<Self> {
         if context.global.runtime() == Runtime::Native {
             return None;
         }
-        let env: IndexMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        let engine = Engine::connect(&env).await.ok()?;
+        let engine = Engine::connect(&standing::environment()).await.ok()?;
         let mut all = engine
             .containers(&[format!("{}={}", labels::PROJECT, project.docker_name())])
             .await

@@ -60,6 +60,22 @@ struct Signals {
     since: Option<Instant>,
 }
 
+/// Shows what was asked for until it is done. A signal leaves it to itself, and `left` says so.
+pub(crate) async fn shown(
+    render: &mut dyn Render,
+    client: &mut Client,
+    updates: Streaming<Update>,
+    left: &'static str,
+) -> Result<Exit, Error> {
+    let session = Session {
+        render,
+        on_signal: OnSignal::Leave(left),
+        attach: None,
+        watcher: None,
+    };
+    Ok(exit(&session.run(client, updates).await?))
+}
+
 impl Session<'_> {
     /// Shows `updates` until they end, or until a signal ends them.
     pub(crate) async fn run(mut self, client: &mut Client, updates: Streaming<Update>) -> Result<Close, Error> {

@@ -2,7 +2,7 @@
 //!
 //! The daemon knows what it runs; a container that it does not (Docker Compose started it) is found by its labels.
 
-use devctl_drivers::docker::{DockerError, Engine, labels};
+use devctl_drivers::docker::{DockerError, Engine, Listed, labels};
 use devctl_wire::v1::{InsideReply, InsideRequest, StatusRequest};
 use indexmap::IndexMap;
 
@@ -82,12 +82,7 @@ pub(crate) async fn find(project: &Project, service: &str, index: u32) -> Result
     }
     // Somebody else's, by the labels that Docker Compose gives.
     if let Ok(engine) = Engine::connect(&environment()).await {
-        let wanted = [
-            format!("{}={}", labels::PROJECT, project.docker_name()),
-            format!("{}={service}", labels::SERVICE),
-            format!("{}=False", labels::ONEOFF),
-        ];
-        let found = engine.containers(&wanted).await.map_err(|error| refused(&error))?;
+        let found = containers(&engine, project, Some(service), false).await?;
         let container = found
             .into_iter()
             .find(|one| one.is_running() && one.number() == index.max(1));
@@ -155,11 +150,7 @@ pub(crate) async fn everything(project: &Project, services: &[String]) -> Result
         }
     }
     if let Ok(engine) = Engine::connect(&environment()).await {
-        let wanted = [
-            format!("{}={}", labels::PROJECT, project.docker_name()),
-            format!("{}=False", labels::ONEOFF),
-        ];
-        for found in engine.containers(&wanted).await.map_err(|error| refused(&error))? {
+        for found in containers(&engine, project, None, false).await? {
             if !found.is_running() || !services.is_empty() && !services.iter().any(|name| name == found.service()) {
                 continue;
             }
@@ -194,12 +185,7 @@ pub(crate) async fn container(project: &Project, service: &str, index: u32, inst
         Standing::Idle(_) | Standing::Nowhere => {}
     }
     if let Ok(engine) = Engine::connect(&environment()).await {
-        let wanted = [
-            format!("{}={}", labels::PROJECT, project.docker_name()),
-            format!("{}={service}", labels::SERVICE),
-            format!("{}=False", labels::ONEOFF),
-        ];
-        let found = engine.containers(&wanted).await.map_err(|error| refused(&error))?;
+        let found = containers(&engine, project, Some(service), false).await?;
         if let Some(container) = found.into_iter().find(|one| one.number() == index.max(1)) {
             return Ok(Container {
                 engine,
@@ -213,18 +199,28 @@ pub(crate) async fn container(project: &Project, service: &str, index: u32, inst
     })
 }
 
+/// The project's containers on an engine, by the labels that Docker Compose gives as well: of one service, or of all.
+async fn containers(
+    engine: &Engine,
+    project: &Project,
+    service: Option<&str>,
+    one_off: bool,
+) -> Result<Vec<Listed>, Error> {
+    let mut wanted = vec![
+        format!("{}={}", labels::PROJECT, project.docker_name()),
+        format!("{}={}", labels::ONEOFF, if one_off { "True" } else { "False" }),
+    ];
+    wanted.extend(service.map(|service| format!("{}={service}", labels::SERVICE)));
+    engine.containers(&wanted).await.map_err(|error| refused(&error))
+}
+
 /// The running containers that `run` has made for a service.
 pub(crate) async fn one_offs(project: &Project, service: &str) -> Result<Vec<Standing>, Error> {
     let Ok(engine) = Engine::connect(&environment()).await else {
         return Ok(Vec::new());
     };
-    let wanted = [
-        format!("{}={}", labels::PROJECT, project.docker_name()),
-        format!("{}={service}", labels::SERVICE),
-        format!("{}=True", labels::ONEOFF),
-    ];
-    let found = engine.containers(&wanted).await.map_err(|error| refused(&error))?;
-    let standing = |one: devctl_drivers::docker::Listed| {
+    let found = containers(&engine, project, Some(service), true).await?;
+    let standing = |one: Listed| {
         Standing::Container(Box::new(Container {
             engine: engine.clone(),
             id: one.id,

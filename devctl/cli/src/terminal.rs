@@ -42,6 +42,11 @@ impl Terminal {
             err: color(io::stderr().is_terminal()),
         }
     }
+
+    /// Whether data is to be JSON, for a verb that has a `--format` of its own.
+    pub(crate) fn is_json(&self, written: Option<&str>) -> bool {
+        written.map_or(self.format == Format::Json, |format| format == "json")
+    }
 }
 
 impl Size {

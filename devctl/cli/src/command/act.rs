@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::Project;
 use crate::render::Show;
-use crate::session::{self, OnSignal, Session};
+use crate::session;
 
 /// Asks the daemon, which must be there, and shows what it does.
 pub(crate) fn run(context: &Context, request: ActRequest) -> Result<Exit, Error> {
@@ -37,14 +37,7 @@ pub(super) fn shown(context: &Context, request: ActRequest, show: Show) -> Resul
         }
         let updates = client.act(request).await?.into_inner();
         let mut render = context.renderer(show);
-        let session = Session {
-            render: &mut *render,
-            on_signal: OnSignal::Leave("left; what was asked for goes on"),
-            attach: None,
-            watcher: None,
-        };
-        let close = session.run(&mut client, updates).await?;
-        Ok(session::exit(&close))
+        session::shown(&mut *render, &mut client, updates, "left; what was asked for goes on").await
     })
 }
 

@@ -14,9 +14,12 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::Project;
 use crate::render::{Render, Show, now_ms};
-use crate::session::{self, OnSignal, Session};
+use crate::session;
 use crate::standing;
 use crate::verifications;
+
+/// Said to whoever does not wait for the end.
+const LEFT: &str = "left; the services still go down";
 
 /// Stop and remove services
 #[derive(Args, Debug)]
@@ -53,21 +56,10 @@ impl Down {
         render: &mut dyn Render,
     ) -> Result<Exit, Error> {
         let services = &self.services.services;
-        let done = containers
+        let removed = containers
             .down(project, services, self.remove_orphans, self.volumes, self.timeout)
             .await;
-        for line in &done.lines {
-            render.remark(line, now_ms())?;
-        }
-        for problem in &done.problems {
-            render.remark(&format!("failed to {problem}"), now_ms())?;
-        }
-        render.finish(now_ms())?;
-        Ok(if done.problems.is_empty() {
-            Exit::Ok
-        } else {
-            Exit::Failed
-        })
+        removed.tell(render)
     }
 
     /// The images of the files' services, where that was asked for.
@@ -189,19 +181,13 @@ impl Down {
             anonymous_volumes: false,
         };
         let updates = client.down(request).await?.into_inner();
-        let session = Session {
-            render: &mut *render,
-            on_signal: OnSignal::Leave("left; the services still go down"),
-            attach: None,
-            watcher: None,
-        };
-        let close = session.run(&mut client, updates).await?;
+        let exit = session::shown(&mut *render, &mut client, updates, LEFT).await?;
         if self.services.services.is_empty() {
             self.leftovers(context, project).await;
             drop(client);
             client::gone(project).await;
         }
-        Ok(session::exit(&close))
+        Ok(exit)
     }
 }
 
@@ -219,13 +205,7 @@ pub(super) fn orphans(context: &Context) -> Result<Exit, Error> {
                     ..DownRequest::default()
                 };
                 let updates = client.down(request).await?.into_inner();
-                let session = Session {
-                    render: &mut *render,
-                    on_signal: OnSignal::Leave("left; the services still go down"),
-                    attach: None,
-                    watcher: None,
-                };
-                return Ok(session::exit(&session.run(&mut client, updates).await?));
+                return session::shown(&mut *render, &mut client, updates, LEFT).await;
             }
         }
         let Some(found) = Containers::look(context, &project).await else {
@@ -236,17 +216,6 @@ pub(super) fn orphans(context: &Context) -> Result<Exit, Error> {
         };
         let going: Vec<_> = found.all.iter().filter(|one| !is_named(one.service())).collect();
         let removed = found.remove(&project, &going, false, None).await;
-        for line in &removed.lines {
-            render.remark(line, now_ms())?;
-        }
-        for problem in &removed.problems {
-            render.remark(&format!("failed to {problem}"), now_ms())?;
-        }
-        render.finish(now_ms())?;
-        Ok(if removed.problems.is_empty() {
-            Exit::Ok
-        } else {
-            Exit::Failed
-        })
+        removed.tell(&mut *render)
     })
 }

@@ -8,7 +8,7 @@ use devctl_wire::v1::NodeStatus;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::args::{Format, Services};
+use crate::args::Services;
 use crate::containers::Containers;
 use crate::context::Context;
 use crate::error::Error;
@@ -68,11 +68,7 @@ impl Images {
             }
             return Ok(Exit::Ok);
         }
-        let as_json = self
-            .format
-            .as_ref()
-            .map_or(context.terminal.format == Format::Json, |format| format == "json");
-        if as_json {
+        if context.terminal.is_json(self.format.as_deref()) {
             let objects: Vec<Value> = rows.iter().map(Row::json).collect();
             writeln!(out, "{}", Value::Array(objects))?;
             return Ok(Exit::Ok);
@@ -86,14 +82,8 @@ impl Images {
             "SIZE",
             "CREATED",
         ];
-        let head = head.map(str::to_owned).to_vec();
         let now = Timestamp::now();
-        let cells: Vec<Vec<String>> = std::iter::once(head)
-            .chain(rows.iter().map(|row| row.cells(now)))
-            .collect();
-        for line in table::lines(&cells) {
-            writeln!(out, "{line}")?;
-        }
+        table::write(&mut out, &head, rows.iter().map(|row| row.cells(now)))?;
         Ok(Exit::Ok)
     }
 

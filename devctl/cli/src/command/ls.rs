@@ -12,7 +12,7 @@ use devctl_wire::{ConnectError, connect};
 use serde_json::{Value, json};
 
 use super::ps::container;
-use crate::args::{Format, Runtime};
+use crate::args::Runtime;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -77,11 +77,7 @@ impl Ls {
             }
             return Ok(Exit::Ok);
         }
-        let as_json = self
-            .format
-            .as_ref()
-            .map_or(context.terminal.format == Format::Json, |format| format == "json");
-        if as_json {
+        if context.terminal.is_json(self.format.as_deref()) {
             let objects: Vec<Value> = rows
                 .iter()
                 .map(|(name, one)| {
@@ -96,13 +92,10 @@ impl Ls {
             writeln!(out, "{}", Value::Array(objects))?;
             return Ok(Exit::Ok);
         }
-        let head = ["NAME", "STATUS", "CONFIG FILES"].map(str::to_owned).to_vec();
         let cells = rows
             .iter()
             .map(|(name, one)| vec![(*name).clone(), one.status(self.all), one.files.join(",")]);
-        for line in table::lines(&std::iter::once(head).chain(cells).collect::<Vec<_>>()) {
-            writeln!(out, "{line}")?;
-        }
+        table::write(&mut out, &["NAME", "STATUS", "CONFIG FILES"], cells)?;
         Ok(Exit::Ok)
     }
 

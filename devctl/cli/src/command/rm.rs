@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::project::Project;
 use crate::render::Show;
-use crate::session::{self, OnSignal, Session};
+use crate::session;
 
 /// Remove services that are stopped
 #[derive(Args, Debug)]
@@ -84,14 +84,7 @@ impl Rm {
         };
         let updates = client.down(request).await?.into_inner();
         let mut render = context.renderer(Show::default());
-        let session = Session {
-            render: &mut *render,
-            on_signal: OnSignal::Leave("left; what was asked for goes on"),
-            attach: None,
-            watcher: None,
-        };
-        let close = session.run(&mut client, updates).await?;
-        Ok(session::exit(&close))
+        session::shown(&mut *render, &mut client, updates, "left; what was asked for goes on").await
     }
 
     async fn containers(&self, context: &Context, project: &Project) -> Result<Exit, Error> {
@@ -116,17 +109,7 @@ impl Rm {
             return Ok(Exit::Ok);
         }
         let removed = found.remove(project, &going, self.volumes, None).await;
-        for line in &removed.lines {
-            writeln!(io::stderr(), "{line}")?;
-        }
-        for problem in &removed.problems {
-            writeln!(io::stderr(), "failed to {problem}")?;
-        }
-        Ok(if removed.problems.is_empty() {
-            Exit::Ok
-        } else {
-            Exit::Failed
-        })
+        removed.tell(&mut *context.renderer(Show::default()))
     }
 
     fn agree(&self, names: &[&str]) -> Result<bool, Error> {

@@ -68,13 +68,10 @@ impl Volumes {
                 writeln!(out, "{}", object(volume))?;
             }
         } else if format == "table" {
-            let head = ["DRIVER", "VOLUME NAME"].map(str::to_owned).to_vec();
             let rows = all
                 .iter()
                 .map(|volume| vec![volume.driver.clone(), volume.name.clone()]);
-            for line in table::lines(&std::iter::once(head).chain(rows).collect::<Vec<_>>()) {
-                writeln!(out, "{line}")?;
-            }
+            table::write(&mut out, &["DRIVER", "VOLUME NAME"], rows)?;
         } else {
             let known = object(&ListedVolume::default());
             let mut fields = template::fields(&known);

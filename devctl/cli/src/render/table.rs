@@ -1,5 +1,7 @@
 //! Columns that line up. By hand, because a table for a pipe must never wrap, whatever the terminal's width.
 
+use std::io::{self, Write};
+
 use super::text::width;
 
 /// The lines of a table; the first row is its head. Columns are as wide as their widest cell, three spaces apart.
@@ -24,6 +26,13 @@ pub(crate) fn lines(rows: &[Vec<String>]) -> Vec<String> {
             line.trim_end().to_owned()
         })
         .collect()
+}
+
+/// Writes it, below a head.
+pub(crate) fn write(out: &mut dyn Write, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> io::Result<()> {
+    let head = head.iter().map(|&name| name.to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+    lines(&rows).into_iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
 #[cfg(test)]

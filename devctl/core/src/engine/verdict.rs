@@ -63,6 +63,8 @@ impl State {
                     let what = format!("build failed, the run from before still serves: {}", failure.what);
                     NodeVerdict::Failed(Failure { what, ..failure })
                 }
+                // On its way to going on again: until then nobody is answered.
+                _ if run.holding == Some(false) => NodeVerdict::Pending,
                 _ if run.is_ready() && node.replace.is_none() && node.build.running.is_none() => NodeVerdict::Ready,
                 _ => NodeVerdict::Pending,
             };

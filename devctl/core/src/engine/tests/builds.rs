@@ -10,6 +10,14 @@ fn changed(nodes: &[NodePlan], source: &str) -> Event {
     Event::Up(up)
 }
 
+fn saved(node: &str, source: &str, what: &str) -> Event {
+    Event::Changed {
+        node: node.into(),
+        source: source.to_owned(),
+        what: what.to_owned(),
+    }
+}
+
 #[test]
 fn a_build_runs_while_the_node_waits_for_others() {
     let mut story = Story::new();
@@ -179,11 +187,7 @@ fn a_save_builds_and_swaps_and_says_what_was_changed() {
     story.built("api", "x1");
     story.ready("api");
     story.told();
-    let save = |source: &str| Event::Changed {
-        node: "api".into(),
-        source: source.to_owned(),
-        what: "src/api.rs".to_owned(),
-    };
+    let save = |source: &str| saved("api", source, "src/api.rs");
     story.step("saved", save("s2"));
     story.step("the same again", save("s2"));
     story.after(800).built("api", "x2");
@@ -215,11 +219,7 @@ fn a_save_while_the_new_run_starts_overtakes_it() {
     story.up(&[node("api").built().tested().overlapping()]);
     story.built("api", "x1");
     story.ready("api");
-    let save = |source: &str| Event::Changed {
-        node: "api".into(),
-        source: source.to_owned(),
-        what: format!("src/{source}.rs"),
-    };
+    let save = |source: &str| saved("api", source, &format!("src/{source}.rs"));
     story.step("saved", save("s2"));
     story.after(800).built("api", "x2");
     story.after(100).started("api");
@@ -257,11 +257,7 @@ fn a_save_replaces_what_runs_its_sources_as_they_are() {
     story.up(&[node("web").tested().overlapping()]);
     story.ready("web");
     story.told();
-    let save = |what: &str| Event::Changed {
-        node: "web".into(),
-        source: what.to_owned(),
-        what: what.to_owned(),
-    };
+    let save = |what: &str| saved("web", what, what);
     story.step("saved", save("app.js"));
     story.after(100).started("web");
     story.step("saved again", save("2 files"));
@@ -306,14 +302,7 @@ fn a_save_after_a_failed_first_build_tries_again() {
     story.up(&[node("api").built()]);
     story.build_failed("api");
     story.told();
-    story.step(
-        "saved",
-        Event::Changed {
-            node: "api".into(),
-            source: "s2".to_owned(),
-            what: "2 files".to_owned(),
-        },
-    );
+    story.step("saved", saved("api", "s2", "2 files"));
     assert!(story.told().contains("build api"));
     story.built("api", "x1");
     assert!(story.told().contains("start api"));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::Verdict;
 
 fn two() -> Story {
     let mut story = Story::new();
@@ -81,6 +82,11 @@ fn a_changed_plan_waits_for_one_that_is_held_still_and_an_up_lets_it_go_on() {
     story.told();
     story.up(&[node("api").tested(), node("db")]);
     assert!(story.told().contains("hold db #2 still: false"));
+    // Who waits is told once it goes on.
+    let up = |story: &Story| story.state.verdict(&["api".into(), "db".into()], story.now);
+    assert_eq!(up(&story), Verdict::Pending);
+    held(&mut story, "db", false, Ok(()));
+    assert_eq!(up(&story), Verdict::Ready);
 }
 
 #[test]
