@@ -22,14 +22,16 @@ mod time;
 mod typed;
 mod verifications;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{Args, CommandFactory, FromArgMatches};
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Global};
 use crate::command::completions;
+use crate::command::config::Config;
 use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -38,7 +40,8 @@ fn main() -> ExitCode {
     clap_complete::CompleteEnv::with_factory(Cli::command)
         .var(completions::VARIABLE)
         .complete();
-    let cli = match parse() {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let cli = match config_alone(&args).map_or_else(|| parse(&args), Ok) {
         Ok(cli) => cli,
         Err(err) => return usage(&err),
     };
@@ -60,10 +63,26 @@ fn main() -> ExitCode {
 }
 
 /// Reads the command line. What it is read with is left as it is: to take it apart is a tenth of what `devctl config` takes.
-fn parse() -> Result<Cli, clap::Error> {
+fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let mut command = ManuallyDrop::new(Cli::command());
-    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let mut matches = command.try_get_matches_from_mut(args)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut command))
+}
+
+/// Reads `devctl config`, which editors and scripts ask for many files, without laying out the fifty other verbs: that would be a
+/// third of the whole. None: another verb, or one of the cases that the whole grammar has words for (help, a mistake).
+fn config_alone(args: &[OsString]) -> Option<Cli> {
+    if !args.iter().any(|arg| arg == "config") {
+        return None;
+    }
+    let verb = Config::augment_args(clap::Command::new("config"));
+    let command = Global::augment_args(clap::Command::new("devctl")).subcommand(verb);
+    let mut matches = ManuallyDrop::new(command).try_get_matches_from_mut(args).ok()?;
+    let (_, mut of_verb) = matches.remove_subcommand()?;
+    Some(Cli {
+        global: Global::from_arg_matches_mut(&mut matches).ok()?,
+        command: Command::Config(Box::new(Config::from_arg_matches_mut(&mut of_verb).ok()?)),
+    })
 }
 
 fn run(command: Command, context: &Context) -> Result<Exit, Error> {
@@ -208,5 +227,47 @@ fn usage(err: &clap::Error) -> ExitCode {
         (Err(_), _) => Exit::ClosedPipe.into(),
         (Ok(()), true) => Exit::CouldNotRun.into(),
         (Ok(()), false) => Exit::Ok.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alone(line: &str) -> (Option<String>, Option<String>) {
+        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let told = |cli: Cli| format!("{cli:?}");
+        (config_alone(&args).map(told), parse(&args).ok().map(told))
+    }
+
+    #[test]
+    fn config_alone_means_what_it_means_among_all_verbs() {
+        for line in [
+            "devctl config",
+            "devctl -f a.yaml -f b.yaml -p shop config --format json -q web",
+            "devctl --profile a config --profile b --env-file e --runtime docker,db=native",
+            "devctl --dry-run --format json config --services",
+            "devctl -f config config -o config",
+            "devctl config config",
+        ] {
+            let (alone, among_all) = alone(line);
+            assert!(alone.is_some(), "{line}");
+            assert_eq!(alone, among_all, "{line}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_for_the_whole_grammar() {
+        for line in [
+            "devctl ps",
+            "devctl run web config",
+            "devctl -f config ps",
+            "devctl config --help",
+            "devctl config --frmat json",
+            "devctl --version config",
+            "devctl config --services --images",
+        ] {
+            assert_eq!(alone(line).0, None, "{line}");
+        }
     }
 }
