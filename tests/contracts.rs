@@ -93,6 +93,17 @@ fn answers(balance: u32) -> String {
     .to_string()
 }
 
+/// Where a consumer asks a provider.
+fn edge(project: &Project, consumer: &str, provider: &str) -> String {
+    let edges = project.ok(&["edges", "--format", "json"]).out;
+    let mut all = edges
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    all.find(|edge| edge["consumer"] == consumer && edge["provider"] == provider)
+        .and_then(|edge| edge["listen"].as_str().map(str::to_owned))
+        .unwrap_or_else(|| unreachable!("no way from {consumer} to {provider} in {edges}"))
+}
+
 #[test]
 fn a_running_stand_in_answers_from_a_changed_pact_and_keeps_to_the_last_one_that_could_be_read() {
     let project = Project::new(
@@ -109,13 +120,7 @@ services:
     );
     project.write("pacts/web-bank.json", &answers(1));
     project.ok(&["up", "-d", "--wait"]);
-    let edges = project.ok(&["edges", "--format", "json"]).out;
-    let address = edges
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
-        .find(|edge| edge["consumer"] == "web" && edge["provider"] == "bank")
-        .and_then(|edge| edge["listen"].as_str().map(str::to_owned))
-        .unwrap_or_else(|| unreachable!("no way from web to bank in {edges}"));
+    let address = edge(&project, "web", "bank");
     let body = || get(&address, "/balance").map(|(_, body)| body).unwrap_or_default();
     let told = || project.ok(&["events", "--since", "1h", "--until", "0s"]).out;
     assert_eq!(body(), r#"{"balance":1}"#);
@@ -149,4 +154,45 @@ services:
             .is_some_and(|(status, _)| status >= 500)
             .then_some(())
     });
+}
+
+#[test]
+fn what_was_brought_up_as_a_stand_in_is_started_by_unstub_with_nobody_refused() {
+    let project = Project::new(
+        r#"
+name: unstub
+x-devctl: {contracts: {pacts: [pacts], verify: never}}
+services:
+  bank:
+    image: bank
+    environment: {NAME: bank}
+    x-devctl: {native: {command: [python3, $SERVICE], ports: {"8080": PORT}, ready: /healthz}}
+  mint: {image: mint, x-devctl: {stub: true}}
+  web:
+    image: python:3
+    environment: {NAME: web, BANK_URL: "http://bank:8080", MINT_URL: "http://mint:8080"}
+    depends_on: [bank]
+    x-devctl: {native: {command: [python3, $SERVICE], ports: {"8080": PORT}, ready: /healthz}}
+"#,
+    );
+    project.write("pacts/web-bank.json", &answers(1));
+    project.write("pacts/web-mint.json", &answers(1).replace("bank", "mint"));
+    project.ok(&["up", "-d", "--wait", "--stub", "bank"]);
+    let address = edge(&project, "web", "bank");
+    let body = || get(&address, "/balance").map(|(_, body)| body);
+    assert_eq!(body().as_deref(), Some(r#"{"balance":1}"#));
+
+    let said = project.ok(&["unstub", "bank", "mint"]);
+    assert!(said.err.contains("`mint` has nothing else to answer"), "{}", said.err);
+    wait_for("bank's own answer", LONG, || {
+        let body = body().unwrap_or_else(|| unreachable!("a caller was refused"));
+        (body != r#"{"balance":1}"#).then_some(())
+    });
+    assert!(project.pid("bank") > 0);
+    // And back again, while it goes on.
+    let said = project.ok(&["stub", "bank"]);
+    assert!(said.err.contains("answered from contracts: bank, mint"), "{}", said.err);
+    assert_eq!(body().as_deref(), Some(r#"{"balance":1}"#));
+    project.ok(&["unstub", "bank"]);
+    assert_ne!(body().as_deref(), Some(r#"{"balance":1}"#));
 }

@@ -36,6 +36,8 @@ pub struct LoadOptions {
     pub no_path_resolution: bool,
     /// `--no-consistency`: references are not checked.
     pub no_consistency: bool,
+    /// Two services may have one container name: no container is made of what is only listed.
+    pub shared_container_names: bool,
     /// `--no-env-resolution`: `env_file` is kept and not read.
     pub no_env_resolution: bool,
     /// The specification's own rules are not checked either.

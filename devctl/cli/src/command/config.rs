@@ -119,6 +119,13 @@ enum Shape {
     Json,
 }
 
+impl List {
+    fn is_any(&self) -> bool {
+        let names = self.services || self.volumes || self.networks || self.models || self.profiles || self.images;
+        names || self.variables || self.environment || self.hash.is_some()
+    }
+}
+
 impl Config {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
@@ -175,6 +182,7 @@ impl Config {
             no_normalize: self.no_normalize,
             no_path_resolution: self.no_path_resolution,
             no_consistency: self.no_consistency,
+            shared_container_names: self.list.is_any(),
             // What only lists names needs no file that is not there.
             no_env_resolution: self.no_env_resolution || lists,
             ..project::options(&context.global)

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use devctl_wire::v1::StubRequest;
+use devctl_wire::v1::{StatusRequest, StubRequest};
 
+use super::up::Up;
 use crate::client;
 use crate::complete;
 use crate::context::Context;
@@ -54,15 +55,46 @@ fn ask(context: &Context, services: Vec<String>, off: bool) -> Result<Exit, Erro
         let steps: Vec<Step> = services.iter().map(|service| Step::new(action, service)).collect();
         return dry::tell(context, &steps);
     }
-    let reply = context.block_on(async {
+    let (reply, nodes) = context.block_on(async {
         let mut client = client::expect(&project).await?;
-        Ok(client.stub(StubRequest { services, off }).await?.into_inner())
+        let reply = client
+            .stub(StubRequest {
+                services: services.clone(),
+                off,
+            })
+            .await?
+            .into_inner();
+        Ok((reply, client.status(StatusRequest::default()).await?.into_inner().nodes))
     })?;
     let mut err = io::stderr();
     for problem in &reply.problems {
         writeln!(err, "warning: {}", problem.text)?;
     }
-    match reply.stubbed.as_slice() {
+    let never_ran = nodes
+        .iter()
+        .filter(|node| node.kind == "stub")
+        .map(|node| &node.service);
+    let (meant, others): (Vec<&String>, Vec<&String>) =
+        never_ran.partition(|service| off && services.contains(service));
+    let (written, asked): (Vec<&String>, Vec<&String>) = meant.into_iter().partition(|service| {
+        let service = project.model.services.get(*service);
+        service.is_some_and(|service| service.x_devctl.stub)
+    });
+    for service in &written {
+        writeln!(
+            err,
+            "warning: `{service}` has nothing else to answer: its `x-devctl.stub` says so"
+        )?;
+    }
+    if !asked.is_empty() {
+        // Brought up so (`up --stub`): what is to answer for itself has yet to be started.
+        return Up::detached(asked.into_iter().cloned().collect()).run(context);
+    }
+    let mut stubbed = reply.stubbed;
+    stubbed.extend(written.into_iter().chain(others).cloned());
+    stubbed.sort();
+    stubbed.dedup();
+    match stubbed.as_slice() {
         [] => writeln!(err, "every service answers for itself")?,
         stubbed => writeln!(err, "answered from contracts: {}", stubbed.join(", "))?,
     }

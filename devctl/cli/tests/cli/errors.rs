@@ -55,6 +55,27 @@ fn a_broken_compose_file() {
 }
 
 #[test]
+fn what_only_lists_does_not_mind_a_container_name_that_is_used_twice() {
+    let sandbox =
+        Sandbox::new("services:\n  a: {image: x, container_name: one}\n  b: {image: y, container_name: one}\n");
+    assert_snapshot!(sandbox.devctl(&["config", "--services"]), @r#"
+    status: 0
+    --- stdout
+    a
+    b
+    "#);
+    assert_snapshot!(sandbox.devctl(&["config", "-q"]), @r#"
+    status: 2
+    --- stderr
+    error: the container name `one` is that of `a` already
+     --> compose.yaml:3:17
+      |
+    3 |   b: {image: y, container_name: one}
+      |                 ^^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
 fn a_daemon_of_another_version_is_left_alone() {
     let sandbox = Sandbox::shop();
     let _daemon = sandbox.daemon(Script {

@@ -55,7 +55,7 @@ pub(super) fn build(session: &mut Session, found: &Found, mut tree: Node) -> Pro
     if !options.all_resources {
         select::used_resources(&mut project);
     }
-    if !options.no_consistency {
+    if !options.no_consistency && !options.shared_container_names {
         stage(&mut session.problems, |problems| {
             consistency::check_container_names(&project, &tree, problems)
         });
