@@ -147,7 +147,7 @@ fn what_the_project_names_is_never_shown() {
     }
     let logs = std::process::Command::new("grep")
         .args(["-rlE", "9-4-7-1|5555"])
-        .arg(project.dir().join(".devctl/logs"))
+        .arg(project.state("logs"))
         .output()
         .expect("grep");
     assert!(logs.stdout.is_empty(), "{}", String::from_utf8_lossy(&logs.stdout));

@@ -213,8 +213,8 @@ services:
         nsenter.args(["--preserve-credentials", "-U", "-m", "-t", &daemon]);
         nsenter.args(command).output().expect("nsenter")
     };
-    let state = project.dir().join(".devctl").display().to_string();
-    let removed = inside(&["rm", &format!("{state}/ballast")]);
+    let state = format!("{}/.devctl/full", project.dir().display());
+    let removed = inside(&["rm", &format!("{}/.devctl/ballast", project.dir().display())]);
     assert!(removed.status.success(), "{removed:?}");
     wait_for("lines that are kept again", LONG, || {
         get(&at, "/kept-again")?;

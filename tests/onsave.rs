@@ -171,7 +171,7 @@ fn a_save_is_verified_and_told_in_one_line_kept_broken_and_kept_again() {
 
     project.ok(&["down"]);
     assert_eq!(providers(&project), 0, "{:?}", project.processes());
-    let left = std::fs::read_dir(project.dir().join(".devctl/beside")).map(Iterator::count);
+    let left = std::fs::read_dir(project.state("beside")).map(Iterator::count);
     assert_eq!(left.unwrap_or(0), 0);
 }
 
@@ -385,7 +385,7 @@ fn stop_and_kill_9_leave_nothing_of_what_is_beside() {
 
     project.ok(&["up", "-d", "--wait"]);
     project.ok(&["down"]);
-    let left = std::fs::read_dir(project.dir().join(".devctl/beside")).map(Iterator::count);
+    let left = std::fs::read_dir(project.state("beside")).map(Iterator::count);
     assert_eq!(
         left.unwrap_or(0),
         0,
@@ -428,7 +428,7 @@ fn the_running_database_is_not_touched_and_the_one_beside_is_new_each_time() {
         .ok(&["exec", "db", "psql", "-Atc", "select count(*) from starts"])
         .out;
     assert_eq!(rows.trim(), "3");
-    let logs = project.dir().join(".devctl/beside/1/items/logs/items");
+    let logs = project.state("beside/1/items/logs/items");
     for log in std::fs::read_dir(logs).expect("logs").flatten() {
         let text = std::fs::read_to_string(log.path()).unwrap_or_default();
         assert!(!text.contains("starts: 2"), "{text}");

@@ -228,3 +228,36 @@ fn a_broken_file_hides_nothing_that_runs() {
     assert_eq!(said.code, 2, "{}", said.err);
     project.ok(&["down"]);
 }
+
+#[test]
+fn one_directory_is_as_many_projects_as_it_is_given_names() {
+    let port = free_port();
+    let project = Project::new(&two(&format!("    ports: [\"{port}:8080\"]")));
+    project.ok(&["up", "-d", "--wait"]);
+    let first = project.pid("back");
+    let other = |args: &[&str]| project.ok(&[&["-p", "other"], args].concat());
+    let said = other(&["up", "-d", "--wait"]);
+    assert!(said.err.contains("another one is published"), "{}", said.err);
+    let at = other(&["port", "api", "8080"]).out;
+    assert_ne!(at.trim(), format!("127.0.0.1:{port}"));
+    let env = |at: &str| get(at, "/env?BACK_URL").expect("api answers").1;
+    assert_ne!(
+        env(at.trim()),
+        env(&format!("127.0.0.1:{port}")),
+        "each has ways of its own"
+    );
+    let listed = project.ok(&["ls", "-q"]).out;
+    assert!(listed.contains("two\n") && listed.contains("other\n"), "{listed}");
+    // A file that nobody can read hides neither, and either goes alone.
+    let text = project.read("compose.yaml");
+    project.write("compose.yaml", "services: [");
+    assert_eq!(other(&["ps", "-q"]).out.lines().count(), 2);
+    other(&["down"]);
+    assert_eq!(project.ok(&["ps", "-q"]).out.lines().count(), 2);
+    project.write("compose.yaml", &text);
+    assert_eq!(project.pid("back"), first);
+    assert_eq!(
+        get(&format!("127.0.0.1:{port}"), "/").map(|(status, _)| status),
+        Some(200)
+    );
+}

@@ -215,6 +215,13 @@ impl Project {
         found
     }
 
+    /// What devctl keeps of it in its directory.
+    pub(crate) fn state(&self, name: &str) -> PathBuf {
+        let entries = std::fs::read_dir(self.dir().join(".devctl")).into_iter().flatten();
+        let project = entries.flatten().find(|entry| entry.path().is_dir());
+        project.map(|project| project.path().join(name)).unwrap_or_default()
+    }
+
     /// Waits until nothing of the project runs; how long that took.
     pub(crate) fn wait_until_gone(&self, limit: Duration) -> Duration {
         let began = Instant::now();
@@ -228,7 +235,7 @@ impl Project {
 impl Drop for Project {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = self.read(".devctl/daemon.log");
+            let log = std::fs::read_to_string(self.state("daemon.log")).unwrap_or_default();
             eprintln!("--- daemon.log\n{log}---");
         }
         let _gone = self.command(&["down", "-v", "-t", "2", "--remove-orphans"]).output();

@@ -134,7 +134,7 @@ impl From<tonic::Status> for Error {
         if is_end(&status) {
             return Error::Refused {
                 what: "the daemon went away while it was asked".into(),
-                help: Some("`.devctl/daemon.log` says why; the same command starts another".into()),
+                help: Some("`daemon.log` below `.devctl` says why; the same command starts another".into()),
             };
         }
         let (what, help) = match message.split_once('\n') {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use devctl_compose::model::{Condition, Service};
 use devctl_compose::{LoadOptions, model};
 use devctl_daemon::DiskFiles;
-use devctl_drivers::dirs::{Dirs, Places};
+use devctl_drivers::dirs::{Dirs, Places, STATE};
 use devctl_wire::v1::{Dependency, NodeStatus, StatusReply};
 use miette::Diagnostic;
 use serde_json::Value;
@@ -180,18 +180,37 @@ fn running(global: &Global) -> Option<model::Project> {
         (None, Some(file)) => file.parent()?.to_owned(),
         (None, None) => here,
     };
-    let known = start.ancestors().find_map(|dir| {
-        let text = std::fs::read(dir.join(".devctl").join(devctl_daemon::KNOWN_PROJECT)).ok()?;
-        serde_json::from_slice::<Value>(&text).ok()
-    })?;
-    let name = global
-        .project_name
-        .clone()
-        .or_else(|| known["name"].as_str().map(str::to_owned))?;
+    let known = start
+        .ancestors()
+        .find_map(|dir| known(&dir.join(STATE), global.project_name.as_deref()))?;
     Some(model::Project {
-        name,
+        name: known["name"].as_str()?.to_owned(),
         working_dir: PathBuf::from(known["directory"].as_str()?),
         ..model::Project::default()
+    })
+}
+
+/// What is known of the project of this name in a directory's state; where none is said, of the one that was planned last of those
+/// that are served.
+fn known(state: &Path, name: Option<&str>) -> Option<Value> {
+    let all = std::fs::read_dir(state).ok()?.flatten();
+    let files = all.map(|entry| entry.path().join(devctl_daemon::KNOWN_PROJECT));
+    let written = |file: &PathBuf| file.metadata().and_then(|file| file.modified()).ok();
+    let mut known: Vec<PathBuf> = files.filter(|file| written(file).is_some()).collect();
+    known.sort_by_key(written);
+    let mut known = known
+        .iter()
+        .rev()
+        .filter_map(|file| serde_json::from_slice::<Value>(&std::fs::read(file).ok()?).ok());
+    let is_served = |known: &Value| {
+        let (name, directory) = (known["name"].as_str(), known["directory"].as_str());
+        let dirs = name.zip(directory);
+        let dirs = dirs.map(|(name, directory)| Dirs::of_project(Path::new(directory), name, &Places::from_env()));
+        dirs.is_some_and(|dirs| dirs.api_socket().exists())
+    };
+    known.find(|known| match name {
+        Some(name) => known["name"] == name,
+        None => is_served(known),
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What is started is `devctl __guardian`, which starts `devctl __daemon`. Their standard output is a pipe to this process: the
 //! daemon writes `ready` and a newline when it listens, or the reason why it cannot (what, then `help: ` and what to do) and
-//! ends. Its standard error is `.devctl/daemon.log`. So nothing is polled, and a daemon that dies is noticed as the end of the pipe.
+//! ends. Its standard error is `daemon.log` in the state directory. So nothing is polled, and a daemon that dies is noticed as the end of the pipe.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};

@@ -1,4 +1,4 @@
-//! What outlives the daemon: `.devctl/state.json`.
+//! What outlives the daemon: `state.json` in the state directory.
 //!
 //! Written whole, to a new file that takes the old one's name, so that a crash leaves either. Never trusted blindly: a file
 //! that cannot be read is said and passed over, and a process is only ended if pid and start time are the same.

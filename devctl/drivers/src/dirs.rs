@@ -2,7 +2,7 @@
 //!
 //! | what | where | why there |
 //! |---|---|---|
-//! | state, logs | `.devctl/` in the project | found with the project, ignored by git |
+//! | state, logs | `.devctl/NAME/` in the project | found with the project, ignored by git; one directory may be several projects (`-p`) |
 //! | server data | root: `/var/lib/devctl/ID`; else `$XDG_DATA_HOME/devctl/ID` | a server's user cannot enter a home directory |
 //! | sockets | root: `/run/devctl/ID`; else `$XDG_RUNTIME_DIR/devctl/ID`, `/tmp/devctl-UID/ID` | a socket's path has 108 bytes |
 //! | templates | root: `/var/cache/devctl`; else `$XDG_CACHE_HOME/devctl` | shared by all projects |
@@ -18,6 +18,9 @@ use crate::user::{self, UserId};
 
 /// Bytes that a unix socket's path may have on every system (Linux: 108 with the final zero; macOS: 104).
 pub const SOCKET_PATH_LIMIT: usize = 103;
+
+/// Below a project's directory: what devctl keeps of the projects that it is, a directory for each name.
+pub const STATE: &str = ".devctl";
 
 /// The file in a project's data and runtime directories that says where the project is: what is left of one that is gone is
 /// known by it.
@@ -43,7 +46,9 @@ pub struct Places {
 pub struct Dirs {
     /// The project's id: its name and the beginning of a hash of its directory, so that two checkouts differ.
     pub id: String,
-    /// `.devctl` in the project.
+    /// The project's directory.
+    pub project: PathBuf,
+    /// `.devctl/NAME` in the project.
     pub state: PathBuf,
     /// Logs, under the state directory.
     pub logs: PathBuf,
@@ -80,9 +85,8 @@ impl Dirs {
     /// Where the things of that project live.
     pub fn of_project(project_dir: &Path, name: &str, places: &Places) -> Self {
         let real = fs::canonicalize(project_dir).unwrap_or_else(|_| project_dir.to_owned());
-        let hash = Sha256::digest(real.as_os_str().as_encoded_bytes());
-        let short: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let id = format!("{}-{short}", name.replace('/', "_"));
+        let name = name.replace('/', "_");
+        let id = format!("{name}-{}", short_hash(real.as_os_str().as_encoded_bytes()));
         let uid = user::current_uid();
         let home = |given: &Option<PathBuf>, below: &str| {
             let fallback = || places.home.as_ref().map(|home| home.join(below));
@@ -111,14 +115,15 @@ impl Dirs {
                 )
             }
         };
-        let state = real.join(".devctl");
+        let state = real.join(STATE).join(name);
         Self {
+            project: real,
             logs: state.join("logs"),
             state,
             leases: data.join("leases.json"),
             data: data.join(&id),
-            // The hash alone: a socket's path is short of bytes, and a project's name may be long.
-            runtime: runtime.join(&short),
+            // A hash alone: a socket's path is short of bytes, and a project's name may be long.
+            runtime: runtime.join(short_hash(id.as_bytes())),
             cache,
             id,
         }
@@ -129,29 +134,28 @@ impl Dirs {
     #[must_use]
     pub fn apart(&self, name: &str) -> Self {
         let id = format!("{}-{}", self.id, name.replace('/', "-"));
-        let hash = Sha256::digest(id.as_bytes());
-        let short: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         let state = self.state.join(name);
         Self {
+            project: self.project.clone(),
             logs: state.join("logs"),
             state,
             data: self.data.with_file_name(&id),
             // Beside the project's own, and as short.
-            runtime: self.runtime.with_file_name(short),
+            runtime: self.runtime.with_file_name(short_hash(id.as_bytes())),
             cache: self.cache.clone(),
             leases: self.leases.clone(),
             id,
         }
     }
 
-    /// Makes them all: the state directory with its `.gitignore`, the others closed to other users, save that a server's
+    /// Makes them all: the state directory, ignored by git, the others closed to other users, save that a server's
     /// unprivileged user may pass through when devctl runs as root.
     ///
     /// # Errors
     /// Where one cannot be made.
     pub fn create(&self) -> Result<(), DirsError> {
         make(&self.state, 0o755)?;
-        let ignore = self.state.join(".gitignore");
+        let ignore = self.project.join(STATE).join(".gitignore");
         if !ignore.exists() {
             fs::write(
                 &ignore,
@@ -172,8 +176,8 @@ impl Dirs {
         }
         for dir in [&self.data, &self.runtime] {
             let owner = dir.join(OWNER);
-            if let (false, Some(project)) = (owner.exists(), self.state.parent()) {
-                fs::write(&owner, project.as_os_str().as_encoded_bytes())
+            if !owner.exists() {
+                fs::write(&owner, self.project.as_os_str().as_encoded_bytes())
                     .map_err(|source| DirsError::Make { path: owner, source })?;
             }
         }
@@ -189,6 +193,11 @@ impl Dirs {
     pub fn api_socket(&self) -> PathBuf {
         self.runtime.join("api.sock")
     }
+}
+
+fn short_hash(of: &[u8]) -> String {
+    let hash = Sha256::digest(of);
+    hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Refuses a socket whose path the kernel would refuse.
@@ -325,13 +334,23 @@ mod tests {
     }
 
     #[test]
+    fn two_projects_of_one_directory_share_nothing_but_caches() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |name: &str| Dirs::of_project(dir.path(), name, &places(dir.path()));
+        let (first, second) = (of("shop"), of("shop-2"));
+        assert!(first.data != second.data && first.runtime != second.runtime && first.state != second.state);
+        assert_eq!((&first.cache, &first.leases), (&second.cache, &second.leases));
+        assert!(first.apart("1").runtime != second.apart("1").runtime);
+    }
+
+    #[test]
     fn all_are_made_and_git_ignores_the_state() {
         let dir = tempfile::tempdir().unwrap();
         let dirs = Dirs::of_project(dir.path(), "shop", &places(&dir.path().join("home")));
         dirs.create().unwrap();
         dirs.create().unwrap();
         assert!(
-            fs::read_to_string(dirs.state.join(".gitignore"))
+            fs::read_to_string(dir.path().join(STATE).join(".gitignore"))
                 .unwrap()
                 .ends_with("*\n")
         );

@@ -119,6 +119,6 @@ fn a_daemon_that_dies_is_no_success() {
     status: 2
     --- stderr
     error: the daemon went away while it was asked
-     help: `.devctl/daemon.log` says why; the same command starts another
+     help: `daemon.log` below `.devctl` says why; the same command starts another
     "#);
 }
