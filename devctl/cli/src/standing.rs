@@ -117,6 +117,8 @@ pub(crate) async fn running(project: &Project, service: &str, index: u32) -> Res
 pub(crate) struct Running {
     /// `billing`, or `billing[2]`; a container that the daemon does not know has its own name.
     pub(crate) name: String,
+    /// Which replica, from 1 on.
+    pub(crate) index: u32,
     /// Its main process here, or its container.
     pub(crate) place: Place,
 }
@@ -143,6 +145,7 @@ pub(crate) async fn everything(project: &Project, services: &[String]) -> Result
                 known.push((node.service, node.index.max(1), node.id));
             } else if let Ok(pid) = i32::try_from(node.pid) {
                 all.push(Running {
+                    index: node.index.max(1),
                     name: node.id,
                     place: Place::Process(pid),
                 });
@@ -158,12 +161,14 @@ pub(crate) async fn everything(project: &Project, services: &[String]) -> Result
                 .iter()
                 .find(|(service, index, _)| service == found.service() && *index == found.number());
             let name = node.map_or_else(|| found.name.clone(), |(_, _, id)| id.clone());
+            let index = found.number();
             let container = Box::new(Container {
                 engine: engine.clone(),
                 id: found.id,
             });
             all.push(Running {
                 name,
+                index,
                 place: Place::Container(container),
             });
         }

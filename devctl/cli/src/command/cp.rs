@@ -1,6 +1,7 @@
 //! `cp`: files into a service and out of it. Of a process, paths are relative to its directory.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -100,8 +101,8 @@ impl Cp {
         let mut found = Vec::new();
         if let (None, true) = (self.index, into) {
             let running = standing::everything(project, &[service.to_owned()]).await?;
-            for index in running.iter().filter_map(|one| index(&one.name, service)) {
-                found.push(standing::running(project, service, index).await?);
+            for one in running {
+                found.push(standing::running(project, service, one.index).await?);
             }
         }
         if found.is_empty() && (!self.all || self.index.is_some()) {
@@ -118,17 +119,6 @@ impl Cp {
             found.truncate(1);
         }
         Ok(found)
-    }
-}
-
-/// `api`, `api[2]`, `project-api-2`: the number of the replica.
-fn index(name: &str, service: &str) -> Option<u32> {
-    if name == service {
-        return Some(1);
-    }
-    match name.strip_prefix(service).and_then(|rest| rest.strip_prefix('[')) {
-        Some(rest) => rest.strip_suffix(']')?.parse().ok(),
-        None => name.rsplit('-').next()?.parse().ok().or(Some(1)),
     }
 }
 
@@ -229,7 +219,41 @@ fn copy_here(from: &Path, to: &Path, follow: bool) -> Result<(), Error> {
             help: None,
         });
     }
+    if is_same(from, &target) {
+        return Err(Error::Unmet {
+            what: format!("`{}` and `{}` are the same file", from.display(), target.display()),
+            help: None,
+        });
+    }
+    if metadata.is_dir() && lies_in(&target, from) {
+        return Err(Error::Unmet {
+            what: format!("directory `{}` cannot be copied into itself", from.display()),
+            help: None,
+        });
+    }
     copy_tree(from, &target, follow).map_err(failed(format!("copy `{}` to `{}`", from.display(), target.display())))
+}
+
+/// Under whatever names: a file that is copied onto itself would be emptied.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| path.metadata().map(|file| (file.dev(), file.ino())).ok();
+    place(one).is_some_and(|at| place(other) == Some(at))
+}
+
+/// Whether a path, which need not be there, is below a directory.
+fn lies_in(path: &Path, directory: &Path) -> bool {
+    let there = path.ancestors().find_map(|path| path.canonicalize().ok());
+    let whole = std::path::absolute(path).ok().filter(|path| !path.exists());
+    let start = whole
+        .as_deref()
+        .and_then(Path::parent)
+        .and_then(|parent| parent.canonicalize().ok());
+    let within = |path: &Path| {
+        directory
+            .canonicalize()
+            .is_ok_and(|directory| path.starts_with(directory))
+    };
+    start.or(there).is_some_and(|start| within(&start))
 }
 
 fn copy_tree(from: &Path, to: &Path, follow: bool) -> io::Result<()> {
@@ -239,10 +263,9 @@ fn copy_tree(from: &Path, to: &Path, follow: bool) -> io::Result<()> {
         from.symlink_metadata()?
     };
     if metadata.is_dir() {
-        // Listed first: a directory may be copied into itself.
-        let entries: Vec<_> = std::fs::read_dir(from)?.collect::<io::Result<_>>()?;
         std::fs::create_dir_all(to)?;
-        for entry in entries {
+        for entry in std::fs::read_dir(from)? {
+            let entry = entry?;
             copy_tree(&entry.path(), &to.join(entry.file_name()), false)?;
         }
         std::fs::set_permissions(to, metadata.permissions())
@@ -270,13 +293,6 @@ mod tests {
     }
 
     #[test]
-    fn a_replicas_number_is_in_its_name() {
-        assert_eq!(index("api", "api"), Some(1));
-        assert_eq!(index("api[2]", "api"), Some(2));
-        assert_eq!(index("shop-api-3", "api"), Some(3));
-    }
-
-    #[test]
     fn trees_go_into_directories_and_under_names() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
@@ -292,5 +308,32 @@ mod tests {
         copy_here(&at("a/link"), &at("file"), true).unwrap();
         assert!(!at("file").is_symlink());
         assert!(copy_here(&at("a"), &at("file"), false).is_err());
+    }
+
+    #[test]
+    fn nothing_is_copied_onto_or_into_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("a/b")).unwrap();
+        std::fs::write(at("a/x"), "1").unwrap();
+        std::fs::hard_link(at("a/x"), at("other")).unwrap();
+        std::os::unix::fs::symlink("a/x", at("link")).unwrap();
+        for (from, to) in [
+            ("a/x", "a"),
+            ("a/x", "a/x"),
+            ("a/x", "other"),
+            ("link", "a/x"),
+            ("a", "a"),
+            ("a", "a/b"),
+            ("a", "a/b/c"),
+        ] {
+            let said = copy_here(&at(from), &at(to), true);
+            assert!(said.is_err(), "{from} -> {to}");
+        }
+        assert_eq!(std::fs::read_to_string(at("a/x")).unwrap(), "1");
+        assert_eq!(std::fs::read_dir(at("a/b")).unwrap().count(), 0);
+        std::fs::create_dir(at("ab")).unwrap();
+        copy_here(&at("a"), &at("ab/new"), false).unwrap();
+        assert!(at("ab/new/x").is_file());
     }
 }

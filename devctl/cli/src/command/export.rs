@@ -58,13 +58,20 @@ impl Export {
         })
     }
 
-    /// Under another name until it is whole: a half of an archive is never there.
+    /// Under another name until it is whole: a half of an archive is never there. A device or a pipe takes it as it comes.
     async fn write_file(&self, container: &Container, path: &std::path::Path) -> Result<Exit, Error> {
         let failed = |source| Error::Io {
             doing: format!("write `{}`", path.display()),
             source,
             help: None,
         };
+        // Where a link leads to, the file is written.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if path.metadata().is_ok_and(|file| !file.is_file()) {
+            let mut file = std::fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
+            write(container, &mut file).await?;
+            return Ok(Exit::Ok);
+        }
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
         let mut file = tempfile::NamedTempFile::new_in(dir.unwrap_or(std::path::Path::new("."))).map_err(failed)?;
         write(container, file.as_file_mut()).await?;

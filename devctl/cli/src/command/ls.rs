@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use devctl_drivers::dirs::{Dirs, OWNER, Places};
 use devctl_drivers::docker::{Engine, labels};
 use devctl_wire::v1::StatusRequest;
 use devctl_wire::{ConnectError, connect};
+use futures::future::join_all;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::ps::container;
 use crate::args::Runtime;
@@ -50,6 +53,9 @@ struct Listed {
     /// In place of the states.
     remark: Option<String>,
 }
+
+/// A daemon that is held still (in a debugger) is not waited for longer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// By name and directory: two checkouts of one name are two projects.
 type Found = BTreeMap<(String, PathBuf), Listed>;
@@ -136,40 +142,47 @@ async fn served() -> Found {
         Ok(entries) => entries.flatten().map(|entry| entry.path().join("api.sock")).collect(),
         Err(_) => Vec::new(),
     };
-    for socket in sockets.iter().filter(|socket| socket.exists()) {
-        match connect(socket).await {
-            Ok((mut client, hello)) => {
-                let status = client.status(StatusRequest::default()).await;
-                // One that ends just now is no project any more.
-                let Ok(status) = status.map(tonic::Response::into_inner) else {
-                    continue;
-                };
-                let mut listed = Listed {
-                    files: status.compose_files.clone(),
-                    directory: Some(PathBuf::from(&hello.project_directory)),
-                    ..Listed::default()
-                };
-                for node in &status.nodes {
-                    *listed.states.entry(container::state(node).to_owned()).or_default() += 1;
-                }
-                let directory = PathBuf::from(hello.project_directory);
-                found.insert((hello.project, directory), listed);
-            }
-            Err(ConnectError::OtherVersion { daemon, .. }) => {
-                let owner = socket.with_file_name(OWNER);
-                let directory = PathBuf::from(std::fs::read_to_string(owner).unwrap_or_default().trim_end());
-                let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let listed = Listed {
-                    directory: Some(directory.clone()),
-                    remark: Some(format!("served by devctl {daemon}")),
-                    ..Listed::default()
-                };
-                found.insert((name, directory), listed);
-            }
-            Err(ConnectError::Absent { .. } | ConnectError::Silent { .. }) => {}
-        }
-    }
+    let all = sockets
+        .iter()
+        .filter(|socket| socket.exists())
+        .map(|socket| asked(socket));
+    found.extend(join_all(all).await.into_iter().flatten());
     found
+}
+
+/// What the daemon at a socket serves; none where there is no daemon, or one that ends just now.
+async fn asked(socket: &Path) -> Option<((String, PathBuf), Listed)> {
+    let mute = |remark: String| {
+        let owner = std::fs::read_to_string(socket.with_file_name(OWNER)).unwrap_or_default();
+        let directory = PathBuf::from(owner.trim_end());
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let listed = Listed {
+            directory: Some(directory.clone()),
+            remark: Some(remark),
+            ..Listed::default()
+        };
+        Some(((name, directory), listed))
+    };
+    let answer = async {
+        let (mut client, hello) = connect(socket).await?;
+        Ok((client.status(StatusRequest::default()).await, hello))
+    };
+    let (status, hello) = match timeout(PATIENCE, answer).await {
+        Ok(Ok((status, hello))) => (status.ok()?.into_inner(), hello),
+        Ok(Err(ConnectError::OtherVersion { daemon, .. })) => return mute(format!("served by devctl {daemon}")),
+        Ok(Err(ConnectError::Absent { .. } | ConnectError::Silent { .. })) => return None,
+        Err(_) => return mute("its daemon does not answer".to_owned()),
+    };
+    let directory = PathBuf::from(hello.project_directory);
+    let mut listed = Listed {
+        files: status.compose_files.clone(),
+        directory: Some(directory.clone()),
+        ..Listed::default()
+    };
+    for node in &status.nodes {
+        *listed.states.entry(container::state(node).to_owned()).or_default() += 1;
+    }
+    Some(((hello.project, directory), listed))
 }
 
 /// The engine's, but for those that a daemon has told of.
@@ -185,10 +198,15 @@ async fn of_engine(found: &mut Found) -> Result<(), Error> {
         }
         let name = container.label(labels::PROJECT).unwrap_or_default().to_owned();
         let directory = PathBuf::from(container.label(labels::WORKING_DIR).unwrap_or_default());
-        let known = found
+        // A daemon that tells nothing of its project has these containers, whatever it calls it; a second checkout's have a suffix.
+        let has_suffix = |known: &str| name.strip_prefix(known).is_some_and(|rest| rest.starts_with('-'));
+        let is_ours = container.label(labels::DEVCTL).is_some();
+        let is_known =
+            |known: &str, one: &Listed| known == name || one.remark.is_some() || is_ours && has_suffix(known);
+        let mut served = found
             .iter()
-            .any(|((_, at), one)| one.directory.is_some() && *at == directory);
-        if known {
+            .filter(|((_, at), one)| one.directory.is_some() && *at == directory);
+        if served.any(|((known, _), one)| is_known(known, one)) {
             continue;
         }
         let listed = found.entry((name, directory)).or_default();

@@ -169,5 +169,11 @@ fn is_orphan(path: &Path) -> bool {
     let Ok(owner) = std::fs::read_to_string(path.join(devctl_drivers::dirs::OWNER)) else {
         return false;
     };
-    !Path::new(owner.trim_end()).is_dir()
+    is_gone(Path::new(owner.trim_end()))
+}
+
+/// What cannot be looked at (another user's home) may well be there.
+fn is_gone(dir: &Path) -> bool {
+    let seen = dir.metadata();
+    seen.is_err_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
 }

@@ -19,7 +19,8 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::foreground;
 use crate::project::Project;
-use crate::session::is_end;
+use crate::render::Show;
+use crate::session::{self, is_end};
 use crate::standing;
 
 /// Wait until services have ended, and print their exit statuses; the last one's is devctl's own
@@ -44,9 +45,16 @@ impl Wait {
                 Some(mut client) => {
                     let status = self.runs(&project, &mut client, context).await?;
                     if self.down_project && !context.global.dry_run {
-                        let request = DownRequest::default();
-                        let mut updates = client.down(request).await?.into_inner();
-                        while updates.message().await?.is_some() {}
+                        let updates = client.down(DownRequest::default()).await?.into_inner();
+                        let mut render = context.renderer(Show {
+                            quiet: true,
+                            ..Show::default()
+                        });
+                        let left = "left; the services still go down";
+                        let down = session::shown(&mut *render, &mut client, updates, left).await?;
+                        if !matches!(down, Exit::Ok) {
+                            return Ok(down);
+                        }
                     }
                     Ok(status)
                 }
@@ -59,7 +67,7 @@ impl Wait {
         self.services.iter().any(|name| name == service)
     }
 
-    /// By the daemon's word: what runs now is waited for, whatever takes its place.
+    /// By the daemon's word. What takes the place of one that is waited for (a reload) is waited for as well.
     async fn runs(&self, project: &Project, client: &mut Client, context: &Context) -> Result<Exit, Error> {
         // Followed first: an end that comes at once is not missed.
         let request = EventsRequest {
@@ -84,6 +92,7 @@ impl Wait {
         }
         let mut last = Exit::Ok;
         let mut open: HashMap<String, u64> = HashMap::new();
+        let all = began.len();
         for node in began {
             if runs(node) {
                 open.insert(node.id.clone(), node.run);
@@ -91,17 +100,19 @@ impl Wait {
                 last = tell(node)?;
             }
         }
-        let first_counts = self.down_project && open.len() < nodes.len();
+        let first_counts = self.down_project && open.len() < all;
         while !open.is_empty() && !first_counts {
             let update = match updates.message().await {
                 Ok(Some(update)) => update,
-                Ok(None) => return Ok(last),
-                Err(status) if is_end(&status) => return Ok(last),
+                Ok(None) => return Err(unknown(open.keys())),
+                Err(status) if is_end(&status) => return Err(unknown(open.keys())),
                 Err(status) => return Err(status.into()),
             };
             let Some(What::Node(node)) = update.what else { continue };
-            let Some(run) = open.get(&node.id) else { continue };
-            if runs(&node) && node.run == *run {
+            let Some(run) = open.get_mut(&node.id) else { continue };
+            // An engine that is away says nothing of it, and it may well go on.
+            if runs(&node) || node.state() == State::Waiting && node.run == *run {
+                *run = node.run;
                 continue;
             }
             open.remove(&node.id);
@@ -118,7 +129,8 @@ impl Wait {
         let Some(found) = Containers::look(context, project).await else {
             return Err(nothing(project, &self.services));
         };
-        let wanted: Vec<&Listed> = found.all.iter().filter(|one| self.is_wanted(one.service())).collect();
+        let is_meant = |one: &&Listed| !one.is_one_off() && self.is_wanted(one.service());
+        let wanted: Vec<&Listed> = found.all.iter().filter(is_meant).collect();
         if wanted.is_empty() {
             return Err(nothing(project, &self.services));
         }
@@ -141,8 +153,9 @@ impl Wait {
         }
         if self.down_project {
             let removed = found.down(project, &[], false, false, None).await;
-            for line in removed.lines {
-                writeln!(io::stderr(), "{line}")?;
+            let down = removed.tell(&mut *context.renderer(Show::default()))?;
+            if !matches!(down, Exit::Ok) {
+                return Ok(down);
             }
         }
         Ok(last)
@@ -157,6 +170,15 @@ fn nothing(project: &Project, services: &[String]) -> Error {
             project.name
         ),
         help: Some("`devctl up -d` starts it".to_owned()),
+    }
+}
+
+/// The end of some has not been seen.
+fn unknown<'a>(of: impl Iterator<Item = &'a String>) -> Error {
+    let names: Vec<&str> = of.map(String::as_str).collect();
+    Error::Unmet {
+        what: format!("how {} ended is not known: devctl's daemon has gone", names.join(", ")),
+        help: Some("`devctl up -d` takes over what still runs".to_owned()),
     }
 }
 
@@ -181,7 +203,8 @@ fn tell(node: &NodeStatus) -> Result<Exit, Error> {
     let code = match (node.exit_code, signal) {
         (Some(code), _) => code,
         (None, Ok(signal)) => 128 + signal as i32,
-        (None, Err(_)) => 0,
+        (None, Err(_)) if node.state() == State::Completed => 0,
+        (None, Err(_)) => return Err(unknown(std::iter::once(name))),
     };
     writeln!(io::stdout(), "{kind} {name:?} exited with status code {code}")?;
     Ok(foreground::of(code))

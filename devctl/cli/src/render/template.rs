@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::render::table;
 use crate::suggest;
 
-/// The lines of a template, one per object: `{{.Field}}` is a field of it; `table ` before it for a head and columns at tabs. `of` says what
+/// The lines of a template, one per object: `{{.Field}}` is a field of it, `{{json .}}` all of them, `{{json .Field}}` one as JSON; `table ` before it for a head and columns at tabs. `of` says what
 /// the objects are, for whoever names a field that is none of `fields`.
 pub(crate) fn lines(format: &str, objects: &[Value], fields: &[&str], of: &str) -> Result<Vec<String>, Error> {
     let (as_table, body) = match format.strip_prefix("table ") {
@@ -15,9 +15,11 @@ pub(crate) fn lines(format: &str, objects: &[Value], fields: &[&str], of: &str) 
         None => (false, format),
     };
     let body = body.replace("\\t", "\t").replace("\\n", "\n");
-    let field = Regex::new(r"\{\{\s*\.(\w+)\s*\}\}").map_err(|err| Error::usage(err.to_string(), ""))?;
-    for (_, [name]) in field.captures_iter(&body).map(|found| found.extract()) {
-        if !fields.contains(&name) {
+    let field = Regex::new(r"\{\{\s*(json\s+)?\.(\w*)\s*\}\}").map_err(|err| Error::usage(err.to_string(), ""))?;
+    for found in field.captures_iter(&body) {
+        let name = &found[2];
+        let is_whole = name.is_empty() && found.get(1).is_some();
+        if !is_whole && !fields.contains(&name) {
             let near = suggest::nearest(name, fields.iter().copied());
             return Err(Error::Usage {
                 what: format!("`{{{{.{name}}}}}` is no field of a {of}"),
@@ -41,9 +43,15 @@ pub(crate) fn lines(format: &str, objects: &[Value], fields: &[&str], of: &str) 
     }
     let fill = |object: &Value| {
         field
-            .replace_all(&body, |found: &Captures<'_>| match &object[&found[1]] {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
+            .replace_all(&body, |found: &Captures<'_>| {
+                match (&found[2], found.get(1).is_some()) {
+                    ("", _) => object.to_string(),
+                    (name, true) => object[name].to_string(),
+                    (name, false) => match &object[name] {
+                        Value::String(text) => text.clone(),
+                        other => other.to_string(),
+                    },
+                }
             })
             .into_owned()
     };
@@ -52,7 +60,7 @@ pub(crate) fn lines(format: &str, objects: &[Value], fields: &[&str], of: &str) 
         return Ok(lines.collect());
     }
     let head = field
-        .replace_all(&body, |found: &Captures<'_>| found[1].to_uppercase())
+        .replace_all(&body, |found: &Captures<'_>| found[2].to_uppercase())
         .into_owned();
     let rows: Vec<Vec<String>> = std::iter::once(head)
         .chain(lines)

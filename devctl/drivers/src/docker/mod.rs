@@ -35,6 +35,7 @@ mod pause;
 mod pieces;
 pub mod pull;
 mod push;
+mod refusal;
 mod seen;
 mod snapshot;
 mod sync;

@@ -14,6 +14,7 @@ use super::Engine;
 use super::auth::{self, CredentialsError};
 use super::error::brief;
 use super::image::{Image, ImageError};
+use super::refusal::{self, Refusal};
 
 /// An image's bytes may come slowly; a registry that says nothing at all for so long is given up.
 const SILENCE: Duration = Duration::from_secs(300);
@@ -104,47 +105,24 @@ impl PullError {
 }
 
 fn pull_help(image: &str, said: &str, login: Option<&str>) -> String {
-    let said = said.to_lowercase();
-    let unreachable = [
-        "no such host",
-        "timeout",
-        "connection refused",
-        "network is unreachable",
-        "i/o timeout",
-        "dial tcp",
-    ];
-    if said.contains("no space left") {
+    let words = said.to_lowercase();
+    if words.contains("no space left") {
         return "the engine's disk is full: `docker system df` tells what of, `docker image prune` frees some"
             .to_owned();
     }
-    if let Some(login) = login {
-        return format!(
-            "its login could not be read ({login}): correct that, or `docker login {}`",
-            auth::registry(image)
-        );
+    if let Some(trouble) = login {
+        return refusal::unreadable_login(image, trouble);
     }
-    if unreachable.iter().any(|sign| said.contains(sign)) {
-        return format!(
+    match Refusal::of(said) {
+        Refusal::Unreachable => format!(
             "the registry cannot be reached: check the network, or bring the image here with `docker load` or `docker tag ... {image}`"
-        );
+        ),
+        Refusal::Denied => format!("check the name; where the image is private, {}", refusal::login(image)),
+        Refusal::Other if words.contains("not found") || words.contains("manifest unknown") => {
+            "check the name and the tag".to_owned()
+        }
+        Refusal::Other => format!("`docker pull {image}` tries the same by hand"),
     }
-    let unknown = [
-        "denied",
-        "unauthorized",
-        "authentication required",
-        "no basic auth credentials",
-    ];
-    if unknown.iter().any(|sign| said.contains(sign)) {
-        let registry = match auth::registry(image) {
-            key if key.contains("://") => String::new(),
-            host => format!(" {host}"),
-        };
-        return format!("check the name; where the image is private, `docker login{registry}`");
-    }
-    if said.contains("not found") || said.contains("manifest unknown") {
-        return "check the name and the tag".to_owned();
-    }
-    format!("`docker pull {image}` tries the same by hand")
 }
 
 /// Makes sure that the image is there, as its policy says. Dropping the future gives the pull up.

@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use super::auth::{self, CredentialsError};
 use super::client::Engine;
 use super::error::brief;
+use super::refusal::{self, Refusal};
 
 /// A registry that says nothing for so long is given up.
 const SILENCE: Duration = Duration::from_secs(300);
@@ -33,8 +34,10 @@ pub enum PushError {
         /// What the engine or the registry said.
         #[source]
         source: Box<Api>,
+        /// Why the caller's login could not be read, if that was so.
+        login: Option<String>,
     },
-    /// The registry says no digest of it.
+    /// The registry was not to be asked.
     #[error("ask for the digest of `{image}`: {}", brief(source))]
     Digest {
         /// Which image.
@@ -42,6 +45,14 @@ pub enum PushError {
         /// What the engine or the registry said.
         #[source]
         source: Box<Api>,
+        /// Why the caller's login could not be read, if that was so.
+        login: Option<String>,
+    },
+    /// The registry answers, and says none.
+    #[error("the registry says no digest of `{image}`")]
+    NoDigest {
+        /// Which image.
+        image: String,
     },
 }
 
@@ -49,35 +60,26 @@ impl PushError {
     /// The next step.
     #[must_use]
     pub fn help(&self) -> Option<String> {
-        let (image, source) = match self {
+        let (image, source, login) = match self {
             Self::Credentials(_) => return Some("`docker logout` and `docker login` write it anew".to_owned()),
-            Self::Push { image, source } | Self::Digest { image, source } => (image, source),
+            Self::NoDigest { image } => return Some(format!("`docker push {image}` gives it one")),
+            Self::Push { image, source, login } | Self::Digest { image, source, login } => (image, source, login),
         };
-        let said = brief(source).to_lowercase();
-        let registry = match auth::registry(image) {
-            key if key.contains("://") => String::new(),
-            host => format!(" {host}"),
-        };
-        Some(
-            if said.contains("does not exist locally") || said.contains("not exist") {
-                "`devctl build` makes it".to_owned()
-            } else if ["denied", "unauthorized", "authentication required"]
-                .iter()
-                .any(|word| said.contains(word))
-            {
-                format!("`docker login{registry}`; the name must be one that you may push to")
-            } else if ["no such host", "refused", "timeout", "unreachable", "dial tcp"]
-                .iter()
-                .any(|word| said.contains(word))
-            {
-                "the registry cannot be reached: check the network and the image's name".to_owned()
-            } else {
-                match self {
-                    Self::Push { .. } => format!("`docker push {image}` tries the same by hand"),
-                    _ => "check the name and the tag".to_owned(),
-                }
+        let said = brief(source);
+        if said.to_lowercase().contains("not exist") {
+            return Some("`devctl build` makes it".to_owned());
+        }
+        if let Some(trouble) = login {
+            return Some(refusal::unreadable_login(image, trouble));
+        }
+        Some(match Refusal::of(&said) {
+            Refusal::Denied => format!("{}; the name must be one that you may push to", refusal::login(image)),
+            Refusal::Unreachable => "the registry cannot be reached: check the network and the image's name".to_owned(),
+            Refusal::Other => match self {
+                Self::Push { .. } => format!("`docker push {image}` tries the same by hand"),
+                _ => "check the name and the tag".to_owned(),
             },
-        )
+        })
     }
 }
 
@@ -92,11 +94,12 @@ impl Engine {
         env: &IndexMap<String, String>,
         on_progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(), PushError> {
+        let (docker, login) = self.with_login(image, env).await?;
         let failed = |source: Api| PushError::Push {
             image: image.to_owned(),
             source: Box::new(source),
+            login: login.clone(),
         };
-        let docker = self.with_login(image, env).await?;
         let (name, tag) = match image.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
             _ => (image, "latest"),
@@ -120,28 +123,37 @@ impl Engine {
     /// # Errors
     /// Where the registry does not say.
     pub async fn digest(&self, image: &str, env: &IndexMap<String, String>) -> Result<String, PushError> {
-        let docker = self.with_login(image, env).await?;
+        let (docker, login) = self.with_login(image, env).await?;
         let known = docker.inspect_registry_image(image, None).await;
         let known = known.map_err(|source| PushError::Digest {
             image: image.to_owned(),
             source: Box::new(source),
+            login,
         })?;
-        Ok(known.descriptor.digest.unwrap_or_default())
+        let digest = known.descriptor.digest.filter(|digest| !digest.is_empty());
+        digest.ok_or_else(|| PushError::NoDigest {
+            image: image.to_owned(),
+        })
     }
 
-    /// A client that hands on the caller's login for the image's registry.
-    async fn with_login(&self, image: &str, env: &IndexMap<String, String>) -> Result<Docker, PushError> {
+    /// A client that hands on the caller's login for the image's registry; why there is none, where it could not be read.
+    async fn with_login(
+        &self,
+        image: &str,
+        env: &IndexMap<String, String>,
+    ) -> Result<(Docker, Option<String>), PushError> {
         // A helper that fails is no reason not to try: the registry says what it wants.
-        let login = match auth::credentials(auth::registry(image), env).await {
-            Ok(login) => login,
+        let (login, trouble) = match auth::credentials(auth::registry(image), env).await {
+            Ok(login) => (login, None),
             Err(error @ CredentialsError::Config { .. }) => return Err(error.into()),
-            Err(_) => None,
+            Err(error) => (None, Some(error.to_string())),
         };
         let header = login.and_then(|login| HeaderValue::from_str(&login.header()).ok());
         let header = header.unwrap_or(HeaderValue::from_static(NOBODY));
-        Ok(self.patient(SILENCE).with_request_modifier(move |mut request| {
+        let docker = self.patient(SILENCE).with_request_modifier(move |mut request| {
             request.headers_mut().insert("X-Registry-Auth", header.clone());
             request
-        }))
+        });
+        Ok((docker, trouble))
     }
 }

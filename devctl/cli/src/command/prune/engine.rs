@@ -22,7 +22,8 @@ async fn look(engine: &Engine) -> Result<Vec<Leftover>, DockerError> {
     let all = engine.all_containers().await?;
     let (going, staying): (Vec<Listed>, Vec<Listed>) = all.into_iter().partition(|one| {
         let dir = one.label(labels::WORKING_DIR);
-        one.label(labels::DEVCTL).is_some() && dir.is_some_and(is_gone)
+        // What runs is somebody's, wherever its directory is.
+        one.label(labels::DEVCTL).is_some() && !one.is_running() && dir.is_some_and(is_gone)
     });
     let stays = |users: Vec<Listed>| users.iter().any(|user| staying.iter().any(|one| one.id == user.id));
     let mut networks = Vec::new();
@@ -47,15 +48,15 @@ async fn look(engine: &Engine) -> Result<Vec<Leftover>, DockerError> {
     Ok(containers.chain(networks).chain(volumes).chain(images).collect())
 }
 
-/// A newer build has taken its name, or its project is gone; and no container is made of it.
+/// A newer build has taken its name, or its project is gone; and no container is made of it. With a second name it is somebody else's too.
 fn is_unused(image: &ListedImage, used: &HashSet<&str>, is_gone: &dyn Fn(&str) -> bool) -> bool {
     let dir = image.labels.get(labels::DIR);
-    let over = image.tags.is_empty() || dir.is_some_and(|dir| is_gone(dir));
+    let over = image.tags.is_empty() || image.tags.len() == 1 && dir.is_some_and(|dir| is_gone(dir));
     dir.is_some() && over && !used.contains(image.id.as_str())
 }
 
 fn is_gone(dir: &str) -> bool {
-    !Path::new(dir).is_dir()
+    super::is_gone(Path::new(dir))
 }
 
 #[cfg(test)]
@@ -77,6 +78,7 @@ mod tests {
         assert!(is_unused(&image(&[], Some("/here")), &nobody, &gone));
         assert!(is_unused(&image(&["a:1"], Some("/gone")), &nobody, &gone));
         assert!(!is_unused(&image(&["a:1"], Some("/here")), &nobody, &gone));
+        assert!(!is_unused(&image(&["a:1", "mine"], Some("/gone")), &nobody, &gone));
         assert!(!is_unused(&image(&[], None), &nobody, &gone), "somebody else's");
         assert!(!is_unused(
             &image(&[], Some("/gone")),
