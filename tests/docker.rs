@@ -104,7 +104,7 @@ fn a_killed_daemons_containers_are_taken_over_with_no_restart_and_no_gap() {
     project.ok(&["up", "-d", "--wait"]);
     let started = |name: &str| project.inspect(name, "{{.Id}} {{.State.StartedAt}}");
     let before = (started("web-1"), started("db-1"));
-    kill(Pid::from_raw(project.daemon()), Signal::SIGKILL).expect("the daemon is there");
+    kill(Pid::from_raw(project.project.daemon()), Signal::SIGKILL).expect("the daemon is there");
     project.project.wait_until_gone(Duration::from_secs(5));
     // With no daemon, what runs is seen all the same.
     let seen = project.ok(&["ps"]).out;
@@ -132,7 +132,7 @@ fn down_needs_no_daemon() {
         return;
     };
     project.ok(&["up", "-d", "--wait"]);
-    kill(Pid::from_raw(project.daemon()), Signal::SIGKILL).expect("the daemon is there");
+    kill(Pid::from_raw(project.project.daemon()), Signal::SIGKILL).expect("the daemon is there");
     project.project.wait_until_gone(Duration::from_secs(5));
     project.ok(&["down", "-v", "-t", "1"]);
     let label = format!("label=com.docker.compose.project={}", project.name);

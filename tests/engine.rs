@@ -297,3 +297,58 @@ fn no_address_range_and_no_disk_are_each_one_line_and_a_next_step() {
     let up = devctl(&project, &engine, &["up", "-d", "--wait"]);
     assert_eq!(up.code, 0, "{up:?}");
 }
+
+#[test]
+fn what_is_left_of_a_project_that_is_gone_is_removed_and_nothing_else() {
+    // On an engine of its own: what is left of somebody's projects on this machine is theirs to remove.
+    let Some(engine) = Engine::start("10.213.0.0/16", None) else {
+        return;
+    };
+    let text = |name: &str| {
+        format!(
+            "name: {name}\nservices:\n  box: {{image: busybox, pull_policy: never, command: [sleep, \"600\"], init: true, network_mode: none, volumes: [\"data:/data\"]}}\nvolumes: {{data: {{}}}}\n"
+        )
+    };
+    let (here, gone, alive) = (
+        Project::new(&text("here")),
+        Project::new(&text("gone")),
+        Project::new(&text("alive")),
+    );
+    for project in [&here, &gone] {
+        let made = devctl(project, &engine, &["create"]);
+        assert_eq!(made.code, 0, "{}", made.err);
+    }
+    let up = devctl(&alive, &engine, &["up", "-d", "--wait"]);
+    assert_eq!(up.code, 0, "{}", up.err);
+    for project in [&gone, &alive] {
+        let daemon = Pid::from_raw(project.daemon());
+        kill(daemon, Signal::SIGKILL).expect("the daemon");
+        wait_for("its end", Duration::from_secs(10), || is_gone(daemon).then_some(()));
+    }
+    let moved = |project: &Project| project.dir().with_extension("moved");
+    for project in [&gone, &alive] {
+        std::fs::rename(project.dir(), moved(project)).expect("renamed");
+    }
+    let pruned = devctl(&here, &engine, &["prune", "--force"]);
+    for project in [&gone, &alive] {
+        std::fs::rename(moved(project), project.dir()).expect("renamed back");
+    }
+    assert_eq!(pruned.code, 0, "{}", pruned.err);
+    let is_there = |kind: &str, name: &str| engine.docker(&[kind, "inspect", name]);
+    assert!(
+        !is_there("container", "gone-box-1") && !is_there("volume", "gone_data"),
+        "{}",
+        pruned.out
+    );
+    assert!(
+        is_there("container", "here-box-1") && is_there("volume", "here_data"),
+        "{}",
+        pruned.out
+    );
+    // Its directory cannot be seen from here, and somebody uses it.
+    assert!(
+        is_there("container", "alive-box-1") && is_there("volume", "alive_data"),
+        "{}",
+        pruned.out
+    );
+}

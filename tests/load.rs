@@ -29,12 +29,6 @@ services:
     ))
 }
 
-fn daemon(project: &Project) -> i32 {
-    let processes = project.processes();
-    let found = processes.iter().find(|(_, command)| command.contains("__daemon"));
-    found.map(|(pid, _)| *pid).expect("a daemon")
-}
-
 fn files(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").count()
 }
@@ -100,7 +94,7 @@ fn two_thousand_connections_large_bodies_slow_and_half_closed_callers_leave_noth
     shell.envs(up.get_envs().filter_map(|(name, value)| Some((name, value?))));
     assert!(shell.output().expect("a shell").status.success());
     assert_eq!(get(&at, "/"), Some((200, "here".to_owned())));
-    let pid = daemon(&project);
+    let pid = project.daemon();
     let (files_before, memory_before) = (files(pid), memory(pid));
 
     let mut open: Vec<TcpStream> = (0..CONNECTIONS).map(|_| ask(&at, "/")).collect();
@@ -160,7 +154,7 @@ fn an_edge_that_is_killed_in_the_middle_of_a_request_ends_it_at_once() {
         (edge["connections"] == 1).then_some(())
     });
     let began = Instant::now();
-    kill(Pid::from_raw(daemon(&project)), Signal::SIGKILL).expect("it runs");
+    kill(Pid::from_raw(project.daemon()), Signal::SIGKILL).expect("it runs");
     let mut answer = Vec::new();
     let _reset = waiting.read_to_end(&mut answer);
     assert!(
@@ -208,7 +202,7 @@ services:
     assert_ne!(project.pid("api"), before);
     // Its disk is seen from where it runs.
     let inside = |command: &[&str]| {
-        let daemon = daemon(&project).to_string();
+        let daemon = project.daemon().to_string();
         let mut nsenter = std::process::Command::new("nsenter");
         nsenter.args(["--preserve-credentials", "-U", "-m", "-t", &daemon]);
         nsenter.args(command).output().expect("nsenter")

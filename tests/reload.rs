@@ -256,7 +256,9 @@ fn where_the_kernel_tells_of_no_changes_sources_are_looked_at_and_the_limit_is_n
             return;
         }
         serves(&at, "one");
-        assert!(notices(&project).contains(named), "{}", notices(&project));
+        wait_for("word of the limit", LONG, || {
+            notices(&project).contains(named).then_some(())
+        });
         for word in ["two", "three"] {
             save(&project, word);
             serves(&at, word);

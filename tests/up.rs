@@ -61,8 +61,10 @@ fn a_second_up_changes_nothing_and_a_changed_line_recreates_one() {
         said.err
     );
 
-    project.write("compose.yaml", &two("      MORE: x"));
-    let planned = project.ok(&["up", "--dry-run"]);
+    // In a file of its own: what is up follows the ones it was made from by itself.
+    project.write("more.yaml", "services: {api: {environment: {MORE: x}}}");
+    let changed = |args: &[&str]| project.ok(&[&["-f", "compose.yaml", "-f", "more.yaml", "up"], args].concat());
+    let planned = changed(&["--dry-run"]);
     assert!(
         format!("{}{}", planned.out, planned.err).contains("recreate"),
         "{}{}",
@@ -70,7 +72,7 @@ fn a_second_up_changes_nothing_and_a_changed_line_recreates_one() {
         planned.err
     );
     assert_eq!(project.pid("api"), api, "a dry run does nothing");
-    project.ok(&["up", "-d", "--wait"]);
+    changed(&["-d", "--wait"]);
     assert_ne!(project.pid("api"), api);
     assert_eq!(project.pid("back"), back);
 }

@@ -44,12 +44,6 @@ impl Containers {
     pub(crate) fn published(&self, service: &str, port: &str) -> String {
         self.ok(&["port", service, port]).out.trim().to_owned()
     }
-
-    pub(crate) fn daemon(&self) -> i32 {
-        let processes = self.project.processes();
-        let found = processes.iter().find(|(_, command)| command.contains("__daemon"));
-        found.map(|(pid, _)| *pid).expect("a daemon")
-    }
 }
 
 impl Drop for Containers {

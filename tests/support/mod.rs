@@ -5,6 +5,7 @@ pub(crate) mod containers;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// The service that most tests run: see its head for what it can be told.
@@ -98,15 +99,17 @@ impl Project {
         let up = self.command(&["up", "-d", "--wait"]);
         let mut shell = Command::new("unshare");
         shell.args(["--user", "--map-root-user"]).args(namespaces);
-        shell.args(["sh", "-c", &format!("{prepare} && exec \"$0\" \"$@\"")]);
+        const INSIDE: &str = "inside";
+        shell.args([
+            "sh",
+            "-c",
+            &format!("{prepare} && echo {INSIDE} >&2 && exec \"$0\" \"$@\""),
+        ]);
         shell.arg(up.get_program()).args(up.get_args()).current_dir(self.dir());
         shell.envs(up.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let output = shell.output().expect("unshare");
         let said = String::from_utf8_lossy(&output.stderr);
-        if ["unshare:", "cannot create", "mount:"]
-            .iter()
-            .any(|word| said.contains(word))
-        {
+        if !said.lines().any(|line| line == INSIDE) {
             return needs(false, &format!("user namespace here ({said})"));
         }
         assert!(output.status.success(), "{said}");
@@ -215,6 +218,13 @@ impl Project {
         found
     }
 
+    /// The process of its daemon.
+    pub(crate) fn daemon(&self) -> i32 {
+        let processes = self.processes();
+        let found = processes.iter().find(|(_, command)| command.contains("__daemon"));
+        found.map(|(pid, _)| *pid).expect("a daemon")
+    }
+
     /// What devctl keeps of it in its directory.
     pub(crate) fn state(&self, name: &str) -> PathBuf {
         let entries = std::fs::read_dir(self.dir().join(".devctl")).into_iter().flatten();
@@ -265,11 +275,16 @@ pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() ->
 
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .expect("a port")
-        .local_addr()
-        .expect("an address")
-        .port()
+    // Below what the system gives to outgoing connections, any of which could take it before its user does; and clear of devctl's leases.
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id().wrapping_mul(97);
+    loop {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + u16::try_from(start.wrapping_add(step) % 10_000).unwrap_or_default();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A GET, by hand: status and body. None where nobody answers.
