@@ -431,3 +431,76 @@ services:
         (logs.lines().last() == Some("of the first")).then_some(())
     });
 }
+
+/// The image of `first` is only there for `web`: nobody wants it to run.
+#[test]
+fn up_of_one_service_builds_the_image_that_it_starts_from() {
+    let Some(containers) = project(
+        r#"
+services:
+  web:
+    build:
+      context: .
+      network: none
+      additional_contexts: {base: "service:first"}
+      dockerfile_inline: "FROM base\nCMD cat /word && sleep 1000\n"
+    stop_grace_period: 0s
+  first:
+    build: {context: ., network: none, dockerfile_inline: "FROM busybox:latest\nRUN echo of the first > /word\nCMD sleep 1000\n"}
+    stop_grace_period: 0s
+"#,
+    ) else {
+        return;
+    };
+    containers.ok(&["up", "-d", "--wait", "web"]);
+    wait_for("what the first image holds", Duration::from_secs(30), || {
+        let logs = containers.ok(&["logs", "--no-log-prefix", "web"]).out;
+        (logs.lines().last() == Some("of the first")).then_some(())
+    });
+    assert_eq!(containers.inspect("first-1", "{{.Id}}"), "", "nobody wanted it to run");
+    containers.ok(&["down", "--rmi", "local"]);
+}
+
+/// Steps are told as those of any build, and an agent that is not there is one line with the next step.
+#[test]
+fn a_build_is_given_secrets_and_told_of_an_agent_that_is_not_there() {
+    let now = std::time::UNIX_EPOCH.elapsed().expect("a clock").as_nanos().to_string();
+    let Some(containers) = project(
+        &r#"
+services:
+  web:
+    build:
+      context: .
+      secrets: [token]
+      dockerfile_inline: "FROM busybox:latest\nRUN --mount=type=secret,id=token wc -c < /run/secrets/token # at NOW\n"
+    command: sleep 1000
+    stop_grace_period: 0s
+  keyed:
+    build: {context: ., ssh: [default], dockerfile_inline: "FROM busybox:latest\nRUN --mount=type=ssh true\n"}
+secrets: {token: {environment: TOKEN}}
+"#
+        .replace("NOW", &now),
+    ) else {
+        return;
+    };
+    let build = |service: &str| {
+        let mut command = containers.project.command(&["build", service]);
+        command.env("TOKEN", "1234567").env_remove("SSH_AUTH_SOCK");
+        let output = command.output().expect("devctl");
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (built, said) = build("web");
+    assert!(built && said.contains("RUN --mount=type=secret,id=token"), "{said}");
+    assert!(said.lines().any(|line| line == "web  7"), "{said}");
+    let (built, said) = build("keyed");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(!built && lines.len() == 2, "{said}");
+    assert!(
+        lines[0].contains("`SSH_AUTH_SOCK` is not set") && lines[1].contains("`ssh-add`"),
+        "{said}"
+    );
+    containers.ok(&["down", "--rmi", "local"]);
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::containers::{Containers, IMAGE, project};
+use crate::support::containers::{Containers, IMAGE, docker, project};
 use crate::support::{free_port, get, wait_for};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -197,4 +197,9 @@ services:
     files.write("web/Dockerfile", &format!("FROM {IMAGE}\nCOPY word /www/word\n"));
     files.write("web/word", "three");
     answers(&at, "/word", "three");
+    let label = format!("label=com.docker.compose.project={}", containers.name);
+    wait_for("the images that were replaced to be gone", LONG, || {
+        let left = docker(&["image", "ls", "-q", "--filter", "dangling=true", "--filter", &label])?;
+        left.is_empty().then_some(())
+    });
 }

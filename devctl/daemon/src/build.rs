@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use devctl_core::NodeId;
 use devctl_core::engine::{Built, Failure};
 use devctl_core::plan::ContentHash;
 use devctl_drivers::docker::build::Build;
@@ -20,12 +21,22 @@ const SHOWN: usize = 40;
 /// Bytes of a file that are read at once.
 const PIECE: usize = 1 << 18;
 
-/// Runs the build, and tells its product from the one before. Without `products` nobody wants to know. Dropping the future ends the
-/// build.
-pub(crate) async fn build(spec: &NodeSpec, log: &RunLog, products: Option<&Products>) -> Result<Built, Failure> {
+/// Runs the build, and tells its product from the one before. Without `products` nobody wants to know. The images of the nodes in
+/// `first` are built before it. Dropping the future ends the build.
+pub(crate) async fn build(
+    spec: &NodeSpec,
+    log: &RunLog,
+    first: &[NodeId],
+    products: Option<&Products>,
+) -> Result<Built, Failure> {
     if let What::Container(plan) = &spec.what
         && let Some(build) = &plan.image.build
     {
+        let is_first = |service: &str| first.iter().any(|node| node.service() == service);
+        let sources = plan.image.sources.iter().filter(|(service, _)| is_first(service));
+        for source in sources.flat_map(|(_, builds)| builds) {
+            image(plan, source, log).await?;
+        }
         return image(plan, build, log).await;
     }
     let Some(build) = &spec.build else {
@@ -107,11 +118,18 @@ async fn image(plan: &ContainerPlan, build: &Build, log: &RunLog) -> Result<Buil
             last.drain(..SHOWN);
         }
     };
+    let before = plan.engine.image(&build.image).await.ok().flatten();
     match build.run(&plan.engine, &plan.image.env, &mut on_line).await {
-        Ok(image) => Ok(Built {
-            artefact: Some(ContentHash(image.id)),
-            ran: None,
-        }),
+        Ok(image) => {
+            // One that a container is made of goes with that.
+            if let Some(before) = before.filter(|before| before.id != image.id) {
+                plan.engine.remove_replaced(&before.id).await;
+            }
+            Ok(Built {
+                artefact: Some(ContentHash(image.id)),
+                ran: None,
+            })
+        }
         Err(error) => Err(Failure {
             what: crate::start::told(&error),
             help: error.help(),

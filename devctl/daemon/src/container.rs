@@ -169,10 +169,14 @@ impl Container {
             return;
         };
         let short: String = self.id.chars().take(12).collect();
-        if (last || seen.name.starts_with(&format!("{short}_")))
-            && let Err(error) = self.engine.remove(&self.id, true).await
-        {
-            tracing::warn!(container = seen.name, %error, "a container that was replaced could not be removed");
+        if !last && !seen.name.starts_with(&format!("{short}_")) {
+            return;
+        }
+        match self.engine.remove(&self.id, true).await {
+            Ok(()) => self.engine.remove_replaced(&seen.image).await,
+            Err(error) => {
+                tracing::warn!(container = seen.name, %error, "a container that was replaced could not be removed");
+            }
         }
     }
 

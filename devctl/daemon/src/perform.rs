@@ -152,7 +152,7 @@ impl Performer {
         match effect {
             Effect::Start { node, run, hash, fresh } => self.start(&node, run, &hash, fresh),
             Effect::Adopt { node, run, hash } => self.adopt(&node, run, &hash),
-            Effect::Build { node, build } => self.build(&node, build, plan),
+            Effect::Build { node, build, first } => self.build(&node, build, first, plan),
             Effect::CancelBuild { build, .. } => {
                 if let Some(token) = self.building.remove(&build) {
                     token.cancel();
@@ -370,7 +370,7 @@ impl Performer {
         (0..=u8::MAX).find(|place| !taken.contains(place)).unwrap_or_default()
     }
 
-    fn build(&mut self, node: &NodeId, build: u64, plan: Option<&ContentHash>) {
+    fn build(&mut self, node: &NodeId, build: u64, first: Vec<NodeId>, plan: Option<&ContentHash>) {
         let means = self.means.clone();
         let node = node.clone();
         let spec = plan.and_then(|hash| self.spec(&node, hash)).cloned();
@@ -385,7 +385,7 @@ impl Performer {
                 Some(spec) => {
                     let log = means.log(spec, build);
                     match token
-                        .run_until_cancelled(build::build(spec, &log, Some(&means.products)))
+                        .run_until_cancelled(build::build(spec, &log, &first, Some(&means.products)))
                         .await
                     {
                         Some(outcome) => outcome,

@@ -152,6 +152,8 @@ pub(crate) struct ImageSpec {
     pub(crate) env: Arc<IndexMap<String, String>>,
     /// How it is built, where the file says so.
     pub(crate) build: Option<Box<Build>>,
+    /// The services whose images that build starts from, and what is to be built for each, in order.
+    pub(crate) sources: Vec<(String, Vec<Build>)>,
 }
 
 /// How a container is known to be ready.

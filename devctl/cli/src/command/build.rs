@@ -1,6 +1,7 @@
 //! `build`: what services are made from: images by the engine, programs by the commands of `x-devctl.native.build`.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
@@ -28,6 +29,10 @@ pub(crate) struct Build {
     #[arg(long)]
     no_cache: bool,
 
+    /// Let steps use your SSH agent (`default`), or the key or agent's socket of a file: NAME=PATH
+    #[arg(long, value_name = "default|NAME=PATH")]
+    ssh: Vec<String>,
+
     /// Pull base images even if they are there
     #[arg(long)]
     pull: bool,
@@ -54,8 +59,6 @@ pub(crate) struct Build {
 /// What Docker Compose's `build` can and this one cannot: said in words, instead of an unknown flag.
 #[derive(Args, Debug, Default)]
 struct Refused {
-    #[arg(long, hide = true)]
-    ssh: Option<String>,
     #[arg(short, long, hide = true)]
     memory: Option<String>,
     #[arg(long, hide = true)]
@@ -73,11 +76,6 @@ struct Refused {
 impl Refused {
     fn refuse(&self) -> Result<(), Error> {
         let all = [
-            (
-                self.ssh.is_some(),
-                "--ssh",
-                "keys are not handed to a build: `docker buildx build --ssh default` does",
-            ),
             (
                 self.memory.is_some(),
                 "--memory",
@@ -118,6 +116,7 @@ impl Build {
         Self {
             build_args: Vec::new(),
             no_cache: false,
+            ssh: Vec::new(),
             pull: false,
             push: false,
             quiet: false,
@@ -197,6 +196,16 @@ impl Build {
         dry::tell(context, &steps)
     }
 
+    /// `--ssh`, its paths as the caller means them.
+    fn agents(&self) -> impl Iterator<Item = (String, Option<PathBuf>)> {
+        self.ssh.iter().map(|given| match given.split_once('=') {
+            Some((id, path)) if !path.is_empty() => (id.to_owned(), std::path::absolute(path).ok()),
+            Some((id, _)) => (id.to_owned(), None),
+            None if given.is_empty() => ("default".to_owned(), None),
+            None => (given.clone(), None),
+        })
+    }
+
     async fn image(&self, project: &Project, service: &Service, quiet: bool) -> Result<Option<String>, Error> {
         let mut model = project.model.clone();
         model.name = project.docker_name();
@@ -206,6 +215,7 @@ impl Build {
         build.args.extend(super::exec::variables(&self.build_args));
         build.no_cache |= self.no_cache;
         build.pull |= self.pull;
+        build.ssh.extend(self.agents());
         let engine = standing::engine().await?;
         let mut on_line = |line: &str| show(&service.name, line, quiet);
         match build.run(&engine, &standing::environment(), &mut on_line).await {
@@ -214,7 +224,7 @@ impl Build {
                 let output: Vec<String> = error.output().to_vec();
                 Err(failed(
                     service,
-                    &error.to_string(),
+                    &with_causes(&error),
                     error.help(),
                     quiet,
                     output.iter().map(String::as_str),
@@ -297,6 +307,17 @@ fn show(service: &str, line: &str, quiet: bool) {
         // A reader that is gone is noticed by whatever is written last.
         let _ = writeln!(io::stderr(), "{service}  {line}");
     }
+}
+
+/// In one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(below) = cause {
+        text.push_str(&format!(": {below}"));
+        cause = below.source();
+    }
+    text
 }
 
 /// What was not shown yet is shown with the error.

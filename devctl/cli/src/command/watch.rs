@@ -20,7 +20,7 @@ pub(crate) struct Watch {
     #[arg(long)]
     no_up: bool,
 
-    /// Docker Compose's: images that a rebuild has left without a name are removed by `devctl prune`
+    /// Docker Compose's: an image that a rebuild has left without a name goes with its last container anyway
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     prune: Option<bool>,
 

@@ -36,6 +36,7 @@ impl State {
             return;
         }
         let number = self.number();
+        let first = self.built_by_nobody(id);
         let Some(node) = self.nodes.get_mut(id) else { return };
         if let Some((build, _, _)) = node.build.running.take() {
             out.push(Effect::CancelBuild {
@@ -50,6 +51,7 @@ impl State {
         out.push(Effect::Build {
             node: id.clone(),
             build: number,
+            first,
         });
         self.notice(Some(id), NoticeKind::Building, now, out);
     }
@@ -62,6 +64,13 @@ impl State {
             source.is_some_and(|source| source.build.due || source.build.running.is_some())
         };
         node.build.due && node.plan.builds && node.plan.built_after.iter().any(is_built)
+    }
+
+    /// The nodes whose images the node's own build starts from, and that are not wanted themselves: `up web` alone.
+    fn built_by_nobody(&self, id: &NodeId) -> Vec<NodeId> {
+        let sources = self.nodes.get(id).into_iter().flat_map(|node| &node.plan.built_after);
+        let is_wanted = |source: &NodeId| self.nodes.get(source).is_some_and(|node| node.wanted == Wanted::Up);
+        sources.filter(|source| !is_wanted(source)).cloned().collect()
     }
 
     /// A save: the node is built again, unless these very sources are built (or being built) already. One that runs its sources as

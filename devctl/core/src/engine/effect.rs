@@ -16,6 +16,8 @@ pub enum Effect {
         node: NodeId,
         /// The build's number.
         build: u64,
+        /// Nodes that are not wanted themselves, and whose images this one starts from: built with it, before it.
+        first: Vec<NodeId>,
     },
     /// A newer build takes its place: its answer is no longer of interest.
     CancelBuild {

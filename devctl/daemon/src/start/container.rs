@@ -290,6 +290,7 @@ async fn container(
                     keep_anonymous_volumes(&mut wanted, seen);
                 }
                 engine.remove(&seen.id, plan.renew_volumes).await?;
+                engine.remove_replaced(&seen.image).await;
             }
             (true, _) => {
                 // Beside the run that serves: that one's container makes room for the name.

@@ -45,7 +45,7 @@ pub(super) async fn build(session: &Session, work: &Work, service: &str) -> Resu
     let logs = LogStore::new(&session.dirs(service).logs, Retention::default());
     let log = logs.run(service, 0, Redaction::new(&spec.secrets));
     let built = tokio::select! {
-        built = crate::build::build(&spec, &log, None) => built,
+        built = crate::build::build(&spec, &log, &[], None) => built,
         () = session.stop.cancelled() => return Err(Vec::new()),
     };
     built.map(drop).map_err(|failure| {

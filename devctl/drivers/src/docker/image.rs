@@ -99,6 +99,26 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Removes an image that devctl has built and a newer build has replaced: one that no name leads to any more, and that no
+    /// container is made of. Whatever else is the case, it stays, and so does one that the engine cannot be asked about.
+    pub async fn remove_replaced(&self, id: &str) {
+        let Ok(found) = self.docker().inspect_image(id).await else {
+            return;
+        };
+        let nameless = found.repo_tags.is_none_or(|tags| tags.is_empty());
+        // One that was pushed is known to a registry by its digest.
+        let pushed = found.repo_digests.is_some_and(|digests| !digests.is_empty());
+        let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+        if nameless && !pushed && labels.contains_key(super::labels::DIR) {
+            // The engine refuses where a container is made of it.
+            if let Err(error) = self.docker().remove_image(id, None::<RemoveImageOptions>, None).await {
+                tracing::debug!(%error, id, "an image that was replaced stays");
+            }
+        }
+    }
+}
+
 fn read(found: ImageInspect) -> Image {
     let config = found.config.unwrap_or_default();
     let tagged = found.metadata.and_then(|metadata| metadata.last_tag_time);

@@ -10,6 +10,7 @@
 //! | `network`, `volume`, `files` | what containers are given |
 //! | `exec`, `end` | commands inside, and their end |
 //! | `interactive` | a person's terminal at one of them |
+//! | `upgrade` | a connection on which BuildKit is spoken with |
 //! | `events`, `logs` | what the engine tells |
 //! | `labels` | by which Docker Compose and devctl know a project's things |
 //! | `error` | what went wrong, and the next step |
@@ -40,6 +41,7 @@ mod seen;
 mod snapshot;
 mod sync;
 pub mod top;
+mod upgrade;
 pub mod usage;
 mod volume;
 
@@ -60,4 +62,5 @@ pub use network::{Differs, NetworkSpec, SeenNetwork};
 pub use push::PushError;
 pub use seen::{Listed, Seen};
 pub use snapshot::Commit;
+pub use upgrade::UpgradeError;
 pub use volume::VolumeSpec;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use devctl_drivers::docker::build::{Build, BuildError, BuildSecret, Dockerfile};
+use indexmap::IndexMap;
 
 use crate::support::{BASE, ImageName, engine, environment};
 
@@ -106,11 +107,9 @@ async fn a_failed_step_is_named_with_what_it_printed() {
 async fn buildkit_builds_what_only_it_understands() {
     let Some(engine) = engine().await else { return };
     let name = ImageName::new("buildkit");
-    // A step that no earlier run has left in the builder's cache: one that is taken from there prints nothing.
     let step = format!(
-        "FROM busybox:latest\nRUN --mount=type=cache,target=/cache echo mounted && touch /cache/x && touch /made # {} {:?}\n",
-        name.0,
-        std::time::SystemTime::now()
+        "FROM busybox:latest\nRUN --mount=type=cache,target=/cache echo mounted && touch /cache/x && touch /made # {}\n",
+        nonce()
     );
     let dir = context(&[("Dockerfile", &step)]);
     let env = environment(dir.path());
@@ -144,7 +143,10 @@ async fn a_secret_is_there_while_building_and_in_no_layer() {
     let dir = context(&[
         (
             "Dockerfile",
-            "FROM busybox:latest\nRUN --mount=type=secret,id=token wc -c < /run/secrets/token > /length\n",
+            &format!(
+                "FROM busybox:latest\nRUN --mount=type=secret,id=token wc -c < /run/secrets/token | tee /length # {}\n",
+                nonce()
+            ),
         ),
         ("token", "12345"),
         (".dockerignore", "token"),
@@ -153,7 +155,17 @@ async fn a_secret_is_there_while_building_and_in_no_layer() {
     let mut build = of(dir.path(), &name);
     let file = BuildSecret::File(dir.path().join("token"));
     build.secrets.insert("token".to_owned(), file);
-    build.run(&engine, &environment(dir.path()), &mut |_| {}).await.unwrap();
+    let mut lines = Vec::new();
+    let env = environment(dir.path());
+    let mut on_line = |line: &str| lines.push(line.to_owned());
+    build.run(&engine, &env, &mut on_line).await.unwrap();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("RUN --mount=type=secret,id=token")),
+        "{lines:?}"
+    );
+    assert!(lines.iter().any(|line| line == "5"), "{lines:?}");
     let shown = std::process::Command::new("docker")
         .args([
             "run",
@@ -206,12 +218,147 @@ async fn a_secret_of_a_variable_and_another_directory_are_there_while_building()
 }
 
 #[tokio::test]
-async fn a_build_that_is_given_up_ends_on_the_engine() {
+async fn a_failed_step_with_a_secret_is_named_as_any_other() {
     let Some(engine) = engine().await else { return };
-    let marker = format!("devctl-test-given-up-{}", std::process::id());
-    let name = ImageName::new("given-up");
+    let name = ImageName::new("secret-fails");
+    let dir = context(&[(
+        "Dockerfile",
+        "FROM busybox:latest\nRUN --mount=type=secret,id=token echo no such user && exit 4\n",
+    )]);
+    let mut build = of(dir.path(), &name);
+    build
+        .secrets
+        .insert("token".to_owned(), BuildSecret::Value("x".to_owned()));
+    let env = environment(dir.path());
+    let error = build.run(&engine, &env, &mut |_| {}).await.unwrap_err();
+    assert_eq!(error.output(), ["no such user"], "{error}");
+    assert!(
+        error.to_string().contains("`RUN --mount=type=secret,id=token"),
+        "{error}"
+    );
+    build.secrets["token"] = BuildSecret::File(dir.path().join("gone"));
+    let error = build.run(&engine, &env, &mut |_| {}).await.unwrap_err();
+    assert!(
+        matches!(&error, BuildError::NoSecret { id, .. } if id == "token"),
+        "{error}"
+    );
+    assert!(error.help().is_some());
+}
+
+/// Asks the agent at `SSH_AUTH_SOCK` for its keys, and to forget them all, and prints its answers.
+const ASK: &str = r"perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die; \
+    for my $asked (11, 19) { print $s pack(q{NC}, 1, $asked); $s->flush; read($s, my $n, 4); read($s, my $said, unpack(q{N}, $n)); \
+    print ord($said), q{ }, $said =~ /(of the [a-z]+)/, qq{\n} }'";
+
+/// An agent that has one key and would forget it.
+async fn fake_agent(socket: tokio::net::UnixListener) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    while let Ok((mut step, _)) = socket.accept().await {
+        while let Ok(length) = step.read_u32().await {
+            let mut asked = vec![0; length as usize];
+            step.read_exact(&mut asked).await.unwrap();
+            let mut said = vec![6];
+            if asked[0] == 11 {
+                said = b"\x0c\0\0\0\x01\0\0\0\x03key\0\0\0\x0cof the caller".to_vec();
+                said[15] = 13;
+            }
+            step.write_u32(u32::try_from(said.len()).unwrap()).await.unwrap();
+            step.write_all(&said).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn steps_ask_the_callers_agent_and_a_key_of_the_file() {
+    let Some(engine) = crate::support::engine_with("debian:bookworm-slim").await else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("deploy");
+    let keygen = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "of the file", "-f"])
+        .arg(&key)
+        .status();
+    assert!(keygen.expect("`ssh-keygen`, of Debian's openssh-client").success());
+    let socket = dir.path().join("agent");
+    let agent = tokio::spawn(fake_agent(tokio::net::UnixListener::bind(&socket).unwrap()));
+    let name = ImageName::new("ssh");
+    let mut build = of(dir.path(), &name);
+    build.dockerfile = Dockerfile::Inline(format!(
+        "FROM debian:bookworm-slim\nRUN --mount=type=ssh {ASK} # {nonce}\nRUN --mount=type=ssh,id=deploy {ASK} # {nonce}\n",
+        nonce = nonce()
+    ));
+    build.ssh.insert("default".to_owned(), None);
+    build.ssh.insert("deploy".to_owned(), Some(key));
+    let mut env = environment(dir.path());
+    env.insert("SSH_AUTH_SOCK".to_owned(), socket.display().to_string());
+    let mut lines = Vec::new();
+    let built = build.run(&engine, &env, &mut |line| lines.push(line.to_owned())).await;
+    agent.abort();
+    assert!(built.is_ok(), "{} {lines:#?}", built.unwrap_err());
+    let said: Vec<&str> = lines
+        .iter()
+        .map(String::as_str)
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    assert_eq!(said, ["12 of the caller", "5 ", "12 of the file", "5 "], "{lines:#?}");
+
+    env.shift_remove("SSH_AUTH_SOCK");
+    let error = build.run(&engine, &env, &mut |_| {}).await.unwrap_err();
+    assert!(
+        matches!(&error, BuildError::Agent { id, .. } if id == "default"),
+        "{error}"
+    );
+    assert!(error.help().unwrap_or_default().contains("ssh-add"), "{error}");
+    build.ssh.clear();
+    let step = format!("FROM {BASE}\nRUN --mount=type=ssh,required true # {}\n", nonce());
+    build.dockerfile = Dockerfile::Inline(step);
+    let error = build.run(&engine, &env, &mut |_| {}).await.unwrap_err();
+    let help = error.help().unwrap_or_default();
+    assert!(help.contains("build.ssh"), "{error}; {help}");
+}
+
+#[tokio::test]
+async fn what_the_engine_does_not_allow_is_told_with_where_to_allow_it() {
+    let Some(engine) = engine().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let name = ImageName::new("privileged");
+    let mut build = of(dir.path(), &name);
+    build.dockerfile = Dockerfile::Inline("FROM busybox:latest\nRUN --mount=type=tmpfs,target=/t true\n".to_owned());
+    build.entitlements = vec!["network.host".to_owned()];
+    let env = environment(dir.path());
+    build.run(&engine, &env, &mut |_| {}).await.unwrap();
+    build.privileged = true;
+    let error = build.run(&engine, &env, &mut |_| {}).await.unwrap_err();
+    assert!(
+        error.help().unwrap_or_default().contains("security-insecure"),
+        "{error}"
+    );
+}
+
+/// No earlier run has left it in the builder's cache: a step that is taken from there prints nothing.
+fn nonce() -> String {
+    format!("{} {:?}", std::process::id(), std::time::SystemTime::now())
+}
+
+#[tokio::test]
+async fn a_build_that_is_given_up_ends_on_the_engine() {
+    given_up("plain", IndexMap::new()).await;
+}
+
+#[tokio::test]
+async fn a_build_of_buildkits_that_is_given_up_ends_as_well() {
+    let secret = BuildSecret::Value("x".to_owned());
+    given_up("kit", IndexMap::from([("token".to_owned(), secret)])).await;
+}
+
+async fn given_up(way: &str, secrets: IndexMap<String, BuildSecret>) {
+    let Some(engine) = engine().await else { return };
+    let marker = format!("devctl-test-given-up-{way}-{}", std::process::id());
+    let name = ImageName::new(&format!("given-up-{way}"));
     let dir = tempfile::tempdir().unwrap();
     let mut build = of(dir.path(), &name);
+    build.secrets = secrets;
     build.dockerfile = Dockerfile::Inline(format!("FROM {BASE}\nRUN echo {marker}; sleep 600\n"));
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let env = environment(dir.path());

@@ -49,6 +49,19 @@ fn a_build_runs_while_the_node_waits_for_others() {
 }
 
 #[test]
+fn an_image_that_nobody_wants_is_built_with_what_starts_from_it() {
+    let mut story = Story::new();
+    let api = node("api").built().with(|node| node.built_after = vec!["base".into()]);
+    story.up(&[api]);
+    insta::assert_snapshot!(story.told(), @r"
+     0.00 up
+      | api create
+      build api #1 with base
+      | api building
+    ");
+}
+
+#[test]
 fn an_image_is_built_before_what_starts_from_it() {
     let mut story = Story::new();
     let api = node("api").built().with(|node| node.built_after = vec!["base".into()]);

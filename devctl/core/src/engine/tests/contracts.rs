@@ -501,7 +501,7 @@ impl Walk {
                     continue;
                 }
                 Effect::LetGo { node } => Event::LetGo { node },
-                Effect::Build { node, build } => Event::Built {
+                Effect::Build { node, build, .. } => Event::Built {
                     node,
                     build,
                     outcome: match dice.roll(4) {

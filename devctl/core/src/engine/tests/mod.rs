@@ -119,7 +119,10 @@ impl Story {
                     Some(node) => format!("  | {node} {}", notice.kind),
                     None => format!("  | {}", notice.kind),
                 },
-                Effect::Build { node, build } => format!("  build {node} #{build}"),
+                Effect::Build { node, build, first } => {
+                    let first: String = first.iter().map(|first| format!(" with {first}")).collect();
+                    format!("  build {node} #{build}{first}")
+                }
                 Effect::CancelBuild { node, build } => format!("  cancel build {node} #{build}"),
                 Effect::Adopt { node, run, .. } => format!("  adopt {node} #{run}"),
                 Effect::Start { node, run, .. } => format!("  start {node} #{run}"),

@@ -1,10 +1,32 @@
 //! How a service's image is built: the file's words in the driver's.
 
 use devctl_compose::model::{Project, Service, Ulimit};
+use devctl_core::plan::image_sources;
 use devctl_drivers::docker::build::{Build, BuildSecret, Dockerfile};
 use devctl_drivers::docker::labels;
 
 use super::super::normal;
+
+/// The services whose images a service's build starts from, each with all that has to be built for it, itself last.
+pub(super) fn sources_of(project: &Project, service: &Service) -> Vec<(String, Vec<Build>)> {
+    fn add(project: &Project, name: &str, all: &mut Vec<String>) {
+        if !all.iter().any(|there| there == name) {
+            for source in image_sources(project, name) {
+                add(project, &source, all);
+            }
+            all.push(name.to_owned());
+        }
+    }
+    let sources = image_sources(project, &service.name).into_iter();
+    let builds = sources.map(|source| {
+        let mut names = Vec::new();
+        add(project, &source, &mut names);
+        let services = names.iter().filter_map(|name| project.services.get(name));
+        let builds = services.filter_map(|service| build_of(project, service)).collect();
+        (source, builds)
+    });
+    builds.collect()
+}
 
 /// How a service's image is built; `None` where the file does not say.
 #[must_use]
@@ -54,6 +76,10 @@ pub fn build_of(project: &Project, service: &Service) -> Option<Build> {
         };
         (name.clone(), place)
     });
+    let ssh = written.ssh.0.iter().map(|(id, path)| {
+        let path = path.as_ref().filter(|path| !path.is_empty());
+        (id.clone(), path.map(|path| normal(&project.working_dir.join(path))))
+    });
     let hosts = written.extra_hosts.0.iter();
     let ulimits = written.ulimits.iter().map(|(name, limit)| match limit {
         Ulimit::Single(both) => (name.clone(), (*both, *both)),
@@ -73,13 +99,15 @@ pub fn build_of(project: &Project, service: &Service) -> Option<Build> {
         shm_size: u64::try_from(written.shm_size.0).ok().filter(|size| *size > 0),
         ulimits: ulimits.collect(),
         no_cache: written.no_cache,
+        no_cache_filter: written.no_cache_filter.clone(),
         pull: written.pull,
         image: super::image(project, service),
         tags: written.tags.clone(),
         platform: service.platform.clone().or_else(|| written.platforms.first().cloned()),
         secrets: secrets.collect(),
         additional_contexts: contexts.collect(),
-        ssh: written.ssh.0.keys().cloned().collect(),
+        ssh: ssh.collect(),
         privileged: written.privileged,
+        entitlements: written.entitlements.clone(),
     })
 }

@@ -101,6 +101,7 @@ pub(super) fn plan(
             platform: service.platform.clone(),
             env: ground.caller.clone(),
             build: build_of(project, service).map(Box::new),
+            sources: build::sources_of(project, service),
         },
         told: address::digest(ground.addresses, &service.name, rewrites),
         ports: super::declared_ports(service, &super::Choice::Container),

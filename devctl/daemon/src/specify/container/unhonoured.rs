@@ -88,6 +88,24 @@ pub(crate) fn unhonoured(service: &Service, facts: &EngineFacts) -> Vec<String> 
         owned,
         "`uid`, `gid` and `mode` of a config or secret hold where its content is in the file or a variable; a mounted file keeps its own",
     );
+    if let Some(build) = &service.build {
+        line(
+            !build.cache_to.is_empty(),
+            "`build.cache_to` is left out: the engine keeps its own cache",
+        );
+        line(
+            build.isolation.is_some(),
+            "`build.isolation` is for Windows containers, and is left out",
+        );
+        line(
+            build.provenance.is_some() || build.sbom.is_some(),
+            "`build.provenance` and `build.sbom` are left out: attestations need buildx",
+        );
+        line(
+            build.platforms.len() > 1,
+            "of `build.platforms` one is built, the service's own or the first: an image for more needs buildx",
+        );
+    }
     if let Some(deploy) = &service.deploy {
         line(
             deploy.placement != Default::default(),

@@ -3,8 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::agent::AgentError;
 use crate::docker::auth::CredentialsError;
 use crate::docker::image::ImageError;
+use crate::docker::upgrade::UpgradeError;
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,39 @@ pub enum BuildError {
         /// What is asked for.
         what: String,
     },
+    /// A secret is not where the file says.
+    #[error("build `{image}`: read the secret `{id}` from `{}`", path.display())]
+    NoSecret {
+        /// Which image.
+        image: String,
+        /// The secret's name.
+        id: String,
+        /// Where it should be.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no agent that could sign for a step.
+    #[error("build `{image}`: find the agent `{id}` of `build.ssh`")]
+    Agent {
+        /// Which image.
+        image: String,
+        /// The name of the key or agent.
+        id: String,
+        /// Why not.
+        #[source]
+        source: AgentError,
+    },
+    /// BuildKit cannot be spoken with.
+    #[error("build `{image}`: open a session of BuildKit")]
+    Session {
+        /// Which image.
+        image: String,
+        /// Why not.
+        #[source]
+        source: UpgradeError,
+    },
     /// A step failed, or the engine.
     #[error("build `{image}`: {}{why}", step.as_ref().map(|step| format!("`{step}` failed: ")).unwrap_or_default())]
     Failed {
@@ -81,6 +116,8 @@ impl BuildError {
             Self::Unsupported { .. } => {
                 Some("build it with `docker build`, name it as `image`, and leave `build` out".to_owned())
             }
+            Self::NoSecret { .. } => Some("correct the secret's `file`; it is relative to the Compose file".to_owned()),
+            Self::Agent { id, source, .. } => Some(source.help(id)),
             Self::Failed { why, .. } => help_for(why),
             _ => None,
         }
@@ -105,6 +142,12 @@ fn help_for(why: &str) -> Option<String> {
     }
     if said.contains("no such host") || said.contains("dial tcp") {
         return Some("an image that the Dockerfile starts from is not there and its registry cannot be reached: `docker load` it, or name another one by a build argument".to_owned());
+    }
+    if said.contains("security.insecure") && said.contains("not allowed") {
+        return Some("leave `build.privileged` (and `build.entitlements`) out, or allow it in the engine's `daemon.json`: `\"builder\": {\"Entitlements\": {\"security-insecure\": true}}`".to_owned());
+    }
+    if said.contains("no ssh key") || said.contains("unset ssh forward key") || said.contains("no ssh handler") {
+        return Some("a step asks for an agent that the build is not given: name it in `build.ssh`, as `[default]`, or as `--ssh default`".to_owned());
     }
     if said.contains("pull access denied") || said.contains("manifest unknown") || said.contains("not found: manifest")
     {

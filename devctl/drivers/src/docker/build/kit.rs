@@ -1,195 +1,334 @@
-//! Builds that want what only a session of BuildKit has: secrets and further contexts.
+//! Builds that want what only a session of BuildKit has: secrets, agents, further contexts, entitlements.
 //!
-//! The client library drives these builds without telling their progress: the steps are not shown, and a failure is told by
-//! BuildKit's own sentence alone.
+//! BuildKit is asked to solve the build (the engine's `/grpc`), tells its steps meanwhile, and asks back over the session for what
+//! it needs.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use bollard::auth::DockerCredentials;
-use bollard::grpc::build::{
-    ImageBuildFrontendOptions, ImageBuildHostIp, ImageBuildLoadInput, ImageBuildNetworkMode, ImageBuildPlatform,
-    NamedContext, SecretSource,
-};
-use bollard::grpc::driver::Build as _;
-use bollard::grpc::driver::moby::Moby;
-use bollard::grpc::error::GrpcError;
-use bytes::Bytes;
+use bollard::moby::buildkit::v1::control_client::ControlClient;
+use bollard::moby::buildkit::v1::{CacheOptions, CacheOptionsEntry, SolveRequest, StatusRequest};
 use indexmap::IndexMap;
-use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
 
+use super::agent::Agents;
 use super::context::Context;
-use super::{Build, BuildError, BuildSecret, OnLine, SILENCE};
+use super::output::Output;
+use super::session::Session;
+use super::{Build, BuildError, BuildSecret, OnLine};
 use crate::docker::Engine;
 use crate::docker::auth::Credentials;
+use crate::docker::upgrade::to_http2;
+
+/// BuildKit's own limit of a secret, bytes.
+const LONGEST_SECRET: usize = 500 * 1024;
+/// The longest message of BuildKit's, bytes: a step's output may come in large pieces.
+const LONGEST_MESSAGE: usize = 16 << 20;
+/// Until the last words of a build that has ended have to be there.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// By this address BuildKit finds what the session uploads.
+const UPLOADED: &str = "http://buildkit-session/context";
 
 pub(super) async fn build(
     build: &Build,
     engine: &Engine,
     context: Option<Context>,
     logins: IndexMap<String, Credentials>,
+    env: &IndexMap<String, String>,
     on_line: OnLine<'_>,
 ) -> Result<(), BuildError> {
-    let Some(context) = context else {
-        return Err(BuildError::Unsupported {
+    let id = super::session_id();
+    let mut attributes = attributes(build)?;
+    match &context {
+        Some(context) => {
+            attributes.insert("context".to_owned(), UPLOADED.to_owned());
+            attributes.insert("filename".to_owned(), context.dockerfile.clone());
+        }
+        None => {
+            attributes.insert("context".to_owned(), build.context.clone());
+            if let super::Dockerfile::File(path) = &build.dockerfile {
+                attributes.insert("filename".to_owned(), path.display().to_string());
+            }
+        }
+    }
+    let agents = Agents::gather(&build.ssh, env).await;
+    let session = Session {
+        secrets: secrets(build).await?,
+        agents: agents.map_err(|(id, source)| BuildError::Agent {
             image: build.image.clone(),
-            what: "secrets and further contexts need a context that is a directory".to_owned(),
-        });
-    };
-    let secrets = Secrets::put_down(build)?;
-    let options = options(build, &context, &secrets);
-    on_line("building with BuildKit; with secrets or further contexts its steps are not told");
-    let archive = tokio::task::spawn_blocking(move || {
-        let mut bytes = Vec::new();
-        context.write(&mut bytes).map(|()| bytes)
-    });
-    let archive = archive
-        .await
-        .unwrap_or_else(|error| Err(std::io::Error::other(error)))
-        .map_err(|source| BuildError::Io {
-            doing: "read",
-            path: Path::new(&build.context).to_owned(),
+            id,
             source,
-        })?;
-    let job = Job {
-        driver: Moby::new(&engine.patient(SILENCE)),
+        })?,
+        logins,
+        context: context.map(Arc::new),
+    };
+    let no_session = |source| BuildError::Session {
         image: build.image.clone(),
-        options,
-        archive: archive.into(),
-        logins: logins
-            .into_iter()
-            .map(|(server, login)| (server, login.into()))
-            .collect(),
+        source,
     };
-    // Its end is noticed on the other thread when this future is dropped.
-    let (_alive, given_up) = oneshot::channel();
-    tokio::task::spawn_blocking(move || job.run(given_up))
-        .await
-        .unwrap_or_else(|error| Err(error.to_string()))
-        .map_err(|why| build.failed(why))
+    let serving = session.open(engine, &id).await.map_err(no_session)?;
+    let control = control(engine).await.map_err(|error| build.failed(deepest(&error)))?;
+    let request = SolveRequest {
+        r#ref: format!("{id}-build"),
+        session: id,
+        exporter_deprecated: "moby".to_owned(),
+        exporter_attrs_deprecated: HashMap::from([("name".to_owned(), build.image.clone())]),
+        frontend: "dockerfile.v0".to_owned(),
+        frontend_attrs: attributes,
+        cache: Some(CacheOptions {
+            imports: build.cache_from.iter().map(|from| cache(from)).collect(),
+            ..CacheOptions::default()
+        }),
+        entitlements: entitlements(build),
+        ..SolveRequest::default()
+    };
+    let mut output = Output::default();
+    let solved = solve(control, request, serving, &mut output, on_line).await;
+    solved.map_err(|status| {
+        let (step, lines) = output.failed_step();
+        BuildError::Failed {
+            image: build.image.clone(),
+            step,
+            why: status.message().trim().to_owned(),
+            output: lines,
+        }
+    })
 }
 
-/// The client library's future cannot move between threads, so it has a thread and a runtime of its own.
-struct Job {
-    driver: Moby,
-    image: String,
-    options: ImageBuildFrontendOptions,
-    archive: Bytes,
-    logins: Vec<(String, DockerCredentials)>,
-}
-
-impl Job {
-    fn run(self, given_up: oneshot::Receiver<()>) -> Result<(), String> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| error.to_string())?;
-        let logins: HashMap<&str, DockerCredentials> = self
-            .logins
-            .iter()
-            .map(|(server, login)| (server.as_str(), login.clone()))
-            .collect();
-        let input = ImageBuildLoadInput::Upload(self.archive);
-        runtime.block_on(async {
-            tokio::select! {
-                built = self.driver.docker_build(&self.image, self.options, input, Some(logins), None) => {
-                    built.map_err(|error| said(&error))
+/// Dropping this future closes both connections, and that ends the build.
+async fn solve(
+    control: ControlClient<Channel>,
+    request: SolveRequest,
+    serving: impl Future<Output = Result<(), hyper::Error>>,
+    output: &mut Output,
+    on_line: OnLine<'_>,
+) -> Result<(), Status> {
+    let (mut asks, mut watches) = (control.clone(), control);
+    let which = StatusRequest {
+        r#ref: request.r#ref.clone(),
+    };
+    let mut serving = pin!(serving);
+    let mut solving = pin!(asks.solve(request));
+    let mut telling = pin!(async {
+        let mut updates = watches.status(which).await?.into_inner();
+        while let Some(update) = updates.message().await? {
+            output.add_status(update, on_line);
+        }
+        Ok::<(), Status>(())
+    });
+    let mut told = false;
+    let solved = loop {
+        tokio::select! {
+            solved = &mut solving => break solved,
+            end = &mut telling, if !told => {
+                told = true;
+                if let Err(status) = end {
+                    tracing::debug!(%status, "the steps of a build are not told");
                 }
-                _ = given_up => Err("it was given up".to_owned()),
             }
-        })
-    }
-}
-
-/// The client library reads secrets from files alone: a value is put into one that only this user can read, and that goes with the build.
-struct Secrets {
-    dir: Option<tempfile::TempDir>,
-}
-
-impl Secrets {
-    fn put_down(build: &Build) -> Result<Self, BuildError> {
-        let io = |source| BuildError::Io {
-            doing: "write a secret to",
-            path: std::env::temp_dir(),
-            source,
-        };
-        let mut dir = None;
-        for (number, (_, secret)) in build.secrets.iter().enumerate() {
-            if let BuildSecret::Value(value) = secret {
-                let dir = match &mut dir {
-                    Some(dir) => dir,
-                    // Its mode is 0700.
-                    none => none.insert(tempfile::tempdir().map_err(io)?),
-                };
-                std::fs::write(dir.path().join(number.to_string()), value).map_err(io)?;
+            end = &mut serving => {
+                let why = end.err().map_or_else(String::new, |error| format!(": {error}"));
+                return Err(Status::unavailable(format!("the engine ended the session{why}")));
             }
         }
-        Ok(Self { dir })
+    };
+    if !told {
+        // A build that failed before its first step has none: then nothing comes.
+        let _nothing = timeout(LAST_WORDS, telling).await;
     }
-
-    fn path(&self, number: usize, secret: &BuildSecret) -> PathBuf {
-        match (secret, &self.dir) {
-            (BuildSecret::File(path), _) => path.clone(),
-            (BuildSecret::Value(_), Some(dir)) => dir.path().join(number.to_string()),
-            (BuildSecret::Value(_), None) => PathBuf::new(),
-        }
-    }
+    solved.map(|_| ())
 }
 
-fn options(build: &Build, context: &Context, secrets: &Secrets) -> ImageBuildFrontendOptions {
-    let mut options = ImageBuildFrontendOptions::builder()
-        .dockerfile(Path::new(&context.dockerfile))
-        .nocache(build.no_cache)
-        .pull(build.pull);
+async fn control(engine: &Engine) -> Result<ControlClient<Channel>, tonic::transport::Error> {
+    let engine = engine.clone();
+    let connect = tower::service_fn(move |_| {
+        let engine = engine.clone();
+        async move { to_http2(&engine, "/grpc", &[]).await }
+    });
+    // The name of a place that the connection above stands for.
+    let channel = Endpoint::from_static("http://buildkit");
+    let channel = channel.connect_with_connector(connect).await?;
+    Ok(ControlClient::new(channel).max_decoding_message_size(LONGEST_MESSAGE))
+}
+
+/// The build in the words of BuildKit's Dockerfile frontend.
+fn attributes(build: &Build) -> Result<HashMap<String, String>, BuildError> {
+    let mut all = HashMap::new();
+    let mut set = |name: &str, value: String| all.insert(name.to_owned(), value);
+    set(
+        "image-resolve-mode",
+        if build.pull { "pull" } else { "default" }.to_owned(),
+    );
+    if build.no_cache {
+        set("no-cache", String::new());
+    } else if !build.no_cache_filter.is_empty() {
+        set("no-cache", build.no_cache_filter.join(","));
+    }
     if let Some(target) = &build.target {
-        options = options.target(target);
+        set("target", target.clone());
     }
-    for (name, value) in &build.args {
-        options = options.buildarg(name, value);
+    if let Some(platform) = &build.platform {
+        set("platform", platform.clone());
     }
-    for (name, value) in &build.labels {
-        options = options.label(name, value);
+    if let Some(size) = build.shm_size {
+        set("shm-size", size.to_string());
     }
-    for (number, (name, secret)) in build.secrets.iter().enumerate() {
-        options = options.set_secret(name, &SecretSource::File(secrets.path(number, secret)));
+    let comma = |parts: Vec<String>| parts.join(",");
+    if !build.ulimits.is_empty() {
+        let limits = build.ulimits.iter();
+        set(
+            "ulimit",
+            comma(
+                limits
+                    .map(|(name, (soft, hard))| format!("{name}={soft}:{hard}"))
+                    .collect(),
+            ),
+        );
     }
-    for (name, path) in &build.additional_contexts {
-        options = options.named_context(name, NamedContext { path: path.clone() });
+    if !build.extra_hosts.is_empty() {
+        let hosts = build.extra_hosts.iter();
+        set(
+            "add-hosts",
+            comma(hosts.map(|host| host.replacen(':', "=", 1)).collect()),
+        );
     }
-    for host in &build.extra_hosts {
-        if let Some((name, ip)) = host
-            .split_once([':', '='])
-            .and_then(|(name, ip)| Some((name, ip.parse().ok()?)))
-        {
-            options = options.extrahost(&ImageBuildHostIp {
-                host: name.to_owned(),
-                ip,
+    match build.network.as_deref() {
+        None | Some("" | "default" | "bridge") => {}
+        Some(mode @ ("host" | "none")) => {
+            set("force-network-mode", mode.to_owned());
+        }
+        Some(other) => {
+            return Err(BuildError::Unsupported {
+                image: build.image.clone(),
+                what: format!(
+                    "BuildKit has no network `{other}` for a build's steps, only `default`, `host` and `none`"
+                ),
             });
         }
     }
-    options = match build.network.as_deref() {
-        Some("host") => options.force_network_mode(&ImageBuildNetworkMode::Host),
-        Some("none") => options.force_network_mode(&ImageBuildNetworkMode::None),
-        _ => options,
-    };
-    if let Some(size) = build.shm_size {
-        options = options.shmsize(size);
+    for (name, value) in &build.args {
+        set(&format!("build-arg:{name}"), value.clone());
     }
-    if let Some(platform) = &build.platform {
-        let mut parts = platform.split('/').map(str::to_owned);
-        let (os, architecture) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        options = options.platforms(&ImageBuildPlatform {
-            architecture,
-            os,
-            variant: parts.next(),
-        });
+    for (name, value) in &build.labels {
+        set(&format!("label:{name}"), value.clone());
     }
-    options.build()
+    if !build.additional_contexts.is_empty() {
+        set("frontend.caps", "moby.buildkit.frontend.contexts+forward".to_owned());
+    }
+    for (name, place) in &build.additional_contexts {
+        set(&format!("context:{name}"), place.clone());
+    }
+    Ok(all)
 }
 
-fn said(error: &GrpcError) -> String {
-    match error {
-        GrpcError::TonicStatus { err } => err.message().to_owned(),
-        error => error.to_string(),
+/// What steps may do beyond the usual, by BuildKit's own names. The engine refuses what its own configuration does not allow.
+fn entitlements(build: &Build) -> Vec<String> {
+    let mut all = build.entitlements.clone();
+    let mut add = |name: &str| {
+        if !all.iter().any(|there| there == name) {
+            all.push(name.to_owned());
+        }
+    };
+    if build.privileged {
+        add("security.insecure");
+    }
+    if build.network.as_deref() == Some("host") {
+        add("network.host");
+    }
+    all
+}
+
+/// `image:tag`, or `type=registry,ref=image:tag`.
+fn cache(from: &str) -> CacheOptionsEntry {
+    let mut attrs: HashMap<String, String> = HashMap::new();
+    let mut kind = "registry".to_owned();
+    if from.contains('=') {
+        for (name, value) in from.split(',').filter_map(|part| part.split_once('=')) {
+            match name.trim() {
+                "type" => kind = value.to_owned(),
+                name => {
+                    attrs.insert(name.to_owned(), value.to_owned());
+                }
+            }
+        }
+    } else {
+        attrs.insert("ref".to_owned(), from.to_owned());
+    }
+    CacheOptionsEntry { r#type: kind, attrs }
+}
+
+async fn secrets(build: &Build) -> Result<HashMap<String, Vec<u8>>, BuildError> {
+    let mut all = HashMap::new();
+    for (id, secret) in &build.secrets {
+        let data = match secret {
+            BuildSecret::Value(value) => value.clone().into_bytes(),
+            BuildSecret::File(path) => tokio::fs::read(path).await.map_err(|source| BuildError::NoSecret {
+                image: build.image.clone(),
+                id: id.clone(),
+                path: path.clone(),
+                source,
+            })?,
+        };
+        if data.len() > LONGEST_SECRET {
+            let what = format!(
+                "secret `{id}` has {} bytes, and BuildKit takes {LONGEST_SECRET}",
+                data.len()
+            );
+            return Err(BuildError::Unsupported {
+                image: build.image.clone(),
+                what,
+            });
+        }
+        all.insert(id.clone(), data);
+    }
+    Ok(all)
+}
+
+fn deepest(error: &dyn std::error::Error) -> String {
+    let mut deepest = error;
+    while let Some(below) = deepest.source() {
+        deepest = below;
+    }
+    deepest.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_words_are_buildkits() {
+        let mut build = Build {
+            extra_hosts: vec!["db:10.0.0.1".to_owned(), "v6:::1".to_owned()],
+            network: Some("host".to_owned()),
+            privileged: true,
+            entitlements: vec!["network.host".to_owned()],
+            ..Build::default()
+        };
+        build.args.insert("A".to_owned(), "1".to_owned());
+        build.ulimits.insert("nofile".to_owned(), (1, 2));
+        let told = attributes(&build).unwrap();
+        assert_eq!(told["add-hosts"], "db=10.0.0.1,v6=::1");
+        assert_eq!(told["force-network-mode"], "host");
+        assert_eq!(told["build-arg:A"], "1");
+        assert_eq!(told["ulimit"], "nofile=1:2");
+        assert_eq!(entitlements(&build), ["network.host", "security.insecure"]);
+        build.network = Some("backend".to_owned());
+        let error = attributes(&build).unwrap_err();
+        assert!(error.to_string().contains("`backend`"), "{error}");
+    }
+
+    #[test]
+    fn a_cache_is_an_image_or_says_what_it_is() {
+        assert_eq!(cache("shop/api:1").attrs["ref"], "shop/api:1");
+        let local = cache("type=local,src=/cache");
+        assert_eq!(
+            (local.r#type.as_str(), local.attrs["src"].as_str()),
+            ("local", "/cache")
+        );
     }
 }

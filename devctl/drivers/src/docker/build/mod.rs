@@ -3,16 +3,19 @@
 //! The engine's first builder is used where it can do what is asked, on engines before 23; BuildKit (which every engine since
 //! 18.09 has inside) otherwise: on newer engines, and where the Dockerfile or the Compose file asks for what only BuildKit has.
 
+mod agent;
 mod context;
 mod contexts;
 mod error;
 mod ignore;
 mod kit;
 mod output;
+mod session;
 
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
@@ -24,6 +27,7 @@ use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+pub use self::agent::AgentError;
 use self::context::Context;
 pub use self::error::BuildError;
 pub use self::ignore::{BadPattern, Ignore, as_pattern_path};
@@ -63,6 +67,8 @@ pub struct Build {
     pub ulimits: IndexMap<String, (i64, i64)>,
     /// Every step runs again.
     pub no_cache: bool,
+    /// Every step of these stages runs again.
+    pub no_cache_filter: Vec<String>,
     /// Base images are pulled even if they are there.
     pub pull: bool,
     /// The image's name.
@@ -75,10 +81,12 @@ pub struct Build {
     pub secrets: IndexMap<String, BuildSecret>,
     /// Other contexts by name: directories, images (`docker-image://`) and URLs.
     pub additional_contexts: IndexMap<String, String>,
-    /// Names of keys and agents that steps may use.
-    pub ssh: Vec<String>,
-    /// The build may do what only root of the host may.
+    /// Agents that steps may use, by name: an agent's socket or a private key, or the caller's own agent.
+    pub ssh: IndexMap<String, Option<PathBuf>>,
+    /// Steps may do what only root of the host may, where the engine allows it.
     pub privileged: bool,
+    /// What else steps may do beyond the usual: `network.host`, `security.insecure`.
+    pub entitlements: Vec<String>,
 }
 
 /// What steps may read and no layer keeps.
@@ -177,16 +185,15 @@ impl Build {
         env: &IndexMap<String, String>,
         on_line: OnLine<'_>,
     ) -> Result<Image, BuildError> {
-        self.check()?;
         let context = self.gather().await?;
         let text = context.as_ref().map_or("", |context| context.text.as_str());
         let logins = auth::all_credentials(env).await?;
         if self.additional_contexts.is_empty() {
-            self.make(engine, context, logins, on_line).await?;
+            self.make(engine, context, logins, env, on_line).await?;
         } else {
             let further = contexts::carry(self, text, engine, on_line).await?;
             let built = match further.build.gather().await {
-                Ok(context) => further.build.make(engine, context, logins, on_line).await,
+                Ok(context) => further.build.make(engine, context, logins, env, on_line).await,
                 Err(error) => Err(error),
             };
             further.drop_images(engine).await;
@@ -204,10 +211,11 @@ impl Build {
         engine: &Engine,
         context: Option<Context>,
         logins: IndexMap<String, Credentials>,
+        env: &IndexMap<String, String>,
         on_line: OnLine<'_>,
     ) -> Result<(), BuildError> {
-        if !self.secrets.is_empty() || !self.additional_contexts.is_empty() {
-            return kit::build(self, engine, context, logins, on_line).await;
+        if self.wants_session() {
+            return kit::build(self, engine, context, logins, env, on_line).await;
         }
         let text = context.as_ref().map_or("", |context| context.text.as_str());
         let buildkit = has_buildkit(engine) || needs_buildkit(text);
@@ -221,18 +229,14 @@ impl Build {
             .await
     }
 
-    fn check(&self) -> Result<(), BuildError> {
-        let unsupported = |what: &str| BuildError::Unsupported {
-            image: self.image.clone(),
-            what: what.to_owned(),
-        };
-        if !self.ssh.is_empty() {
-            return Err(unsupported("`build.ssh` is not supported"));
-        }
-        if self.privileged {
-            return Err(unsupported("`build.privileged` is not supported"));
-        }
-        Ok(())
+    /// Whether it wants what the engine's own way of building has no place for.
+    fn wants_session(&self) -> bool {
+        !self.secrets.is_empty()
+            || !self.ssh.is_empty()
+            || !self.additional_contexts.is_empty()
+            || !self.entitlements.is_empty()
+            || !self.no_cache_filter.is_empty()
+            || self.privileged
     }
 
     /// Further contexts that are directories here.
@@ -296,7 +300,7 @@ impl Build {
             .map(|(server, login)| (server, login.into()))
             .collect();
         let body = match context {
-            Some(context) => bollard::body_try_stream(archive(context)),
+            Some(context) => bollard::body_try_stream(archive(Arc::new(context))),
             None => bollard::body_full(Bytes::new()),
         };
         let mut output = Output::default();
@@ -383,7 +387,7 @@ impl From<Credentials> for DockerCredentials {
 }
 
 /// The archive as it is made, piece by piece: a large context is never in memory.
-fn archive(context: Context) -> impl futures::Stream<Item = io::Result<Bytes>> + Send + 'static {
+fn archive(context: Arc<Context>) -> impl futures::Stream<Item = io::Result<Bytes>> + Send + 'static {
     let (send, receive) = mpsc::channel::<io::Result<Bytes>>(4);
     tokio::task::spawn_blocking(move || {
         let out = io::BufWriter::with_capacity(PIECE, pieces::Pieces(send.clone()));

@@ -44,7 +44,7 @@ impl Output {
             }
         }
         if let Some(BuildInfoAux::BuildKit(status)) = word.aux {
-            self.add_buildkit(status, on_line);
+            self.add_status(status, on_line);
         }
     }
 
@@ -81,7 +81,8 @@ impl Output {
         on_line(&line);
     }
 
-    fn add_buildkit(&mut self, status: StatusResponse, on_line: OnLine<'_>) {
+    /// Takes what BuildKit tells of its steps.
+    pub(super) fn add_status(&mut self, status: StatusResponse, on_line: OnLine<'_>) {
         for vertex in status.vertexes {
             let is_new = vertex.started.is_some() && self.told.insert(vertex.digest.clone());
             if is_new || vertex.cached && self.told.insert(format!("{}-cached", vertex.digest)) {

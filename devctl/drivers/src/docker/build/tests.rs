@@ -45,14 +45,3 @@ fn the_stamp_covers_how_it_is_built() {
     build.args.insert("A".to_owned(), "1".to_owned());
     assert_ne!(build.stamp().unwrap(), first);
 }
-
-#[tokio::test]
-async fn what_cannot_be_done_is_said_before_anything_is_sent() {
-    let build = Build {
-        ssh: vec!["default".to_owned()],
-        image: "x".to_owned(),
-        ..Build::default()
-    };
-    let error = build.check().unwrap_err();
-    assert!(error.to_string().contains("build.ssh") && error.help().is_some());
-}
