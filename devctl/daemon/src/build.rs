@@ -35,7 +35,7 @@ pub(crate) async fn build(
         let is_first = |service: &str| first.iter().any(|node| node.service() == service);
         let sources = plan.image.sources.iter().filter(|(service, _)| is_first(service));
         for source in sources.flat_map(|(_, builds)| builds) {
-            image(plan, source, log).await?;
+            Box::pin(image(plan, source, log)).await?;
         }
         return image(plan, build, log).await;
     }

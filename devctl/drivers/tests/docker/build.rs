@@ -336,6 +336,38 @@ async fn what_the_engine_does_not_allow_is_told_with_where_to_allow_it() {
     );
 }
 
+/// BuildKit takes what two builds ask for by one address as one thing.
+#[tokio::test]
+async fn builds_at_once_have_each_their_own_context() {
+    let Some(engine) = engine().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let env = environment(dir.path());
+    let names: Vec<ImageName> = (0..4)
+        .map(|number| ImageName::new(&format!("at-once-{number}")))
+        .collect();
+    let builds = names.iter().map(|name| {
+        let (engine, env, mut build) = (engine.clone(), env.clone(), of(dir.path(), name));
+        let step = format!(
+            "FROM {BASE}\nRUN --mount=type=secret,id=token echo {} > /which\n",
+            name.0
+        );
+        build.dockerfile = Dockerfile::Inline(step);
+        let secret = BuildSecret::Value("x".to_owned());
+        build.secrets.insert("token".to_owned(), secret);
+        async move { build.run(&engine, &env, &mut |_| {}).await }
+    });
+    for built in futures::future::join_all(builds).await {
+        built.unwrap();
+    }
+    for name in &names {
+        let shown = std::process::Command::new("docker")
+            .args(["run", "--rm", &name.0, "cat", "/which"])
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&shown.stdout).trim(), name.0);
+    }
+}
+
 /// No earlier run has left it in the builder's cache: a step that is taken from there prints nothing.
 fn nonce() -> String {
     format!("{} {:?}", std::process::id(), std::time::SystemTime::now())
@@ -343,17 +375,19 @@ fn nonce() -> String {
 
 #[tokio::test]
 async fn a_build_that_is_given_up_ends_on_the_engine() {
-    given_up("plain", IndexMap::new()).await;
+    let ended = ends_when_given_up("plain", IndexMap::new()).await;
+    assert!(ended, "the step still runs");
 }
 
 #[tokio::test]
 async fn a_build_of_buildkits_that_is_given_up_ends_as_well() {
     let secret = BuildSecret::Value("x".to_owned());
-    given_up("kit", IndexMap::from([("token".to_owned(), secret)])).await;
+    let ended = ends_when_given_up("kit", IndexMap::from([("token".to_owned(), secret)])).await;
+    assert!(ended, "the step still runs");
 }
 
-async fn given_up(way: &str, secrets: IndexMap<String, BuildSecret>) {
-    let Some(engine) = engine().await else { return };
+async fn ends_when_given_up(way: &str, secrets: IndexMap<String, BuildSecret>) -> bool {
+    let Some(engine) = engine().await else { return true };
     let marker = format!("devctl-test-given-up-{way}-{}", std::process::id());
     let name = ImageName::new(&format!("given-up-{way}"));
     let dir = tempfile::tempdir().unwrap();
@@ -378,9 +412,9 @@ async fn given_up(way: &str, secrets: IndexMap<String, BuildSecret>) {
             .output()
             .unwrap();
         if !String::from_utf8_lossy(&running.stdout).contains(&marker) {
-            return;
+            return true;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("the step still runs");
+    false
 }

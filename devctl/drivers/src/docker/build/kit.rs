@@ -30,8 +30,9 @@ const LONGEST_SECRET: usize = 500 * 1024;
 const LONGEST_MESSAGE: usize = 16 << 20;
 /// Until the last words of a build that has ended have to be there.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// By this address BuildKit finds what the session uploads.
-const UPLOADED: &str = "http://buildkit-session/context";
+/// Below this address BuildKit finds what a session uploads. It takes one address for one thing, whoever's session it is of: each
+/// build has its own.
+const UPLOADS: &str = "http://buildkit-session";
 
 pub(super) async fn build(
     build: &Build,
@@ -45,7 +46,7 @@ pub(super) async fn build(
     let mut attributes = attributes(build)?;
     match &context {
         Some(context) => {
-            attributes.insert("context".to_owned(), UPLOADED.to_owned());
+            attributes.insert("context".to_owned(), format!("{UPLOADS}/{id}"));
             attributes.insert("filename".to_owned(), context.dockerfile.clone());
         }
         None => {

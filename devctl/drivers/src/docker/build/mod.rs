@@ -215,7 +215,8 @@ impl Build {
         on_line: OnLine<'_>,
     ) -> Result<(), BuildError> {
         if self.wants_session() {
-            return kit::build(self, engine, context, logins, env, on_line).await;
+            // Large, and rare.
+            return Box::pin(kit::build(self, engine, context, logins, env, on_line)).await;
         }
         let text = context.as_ref().map_or("", |context| context.text.as_str());
         let buildkit = has_buildkit(engine) || needs_buildkit(text);
