@@ -210,7 +210,7 @@ fn is_cache(dir: &Path) -> bool {
 }
 
 /// What editors write beside a file while they save it.
-fn is_scratch(name: &str) -> bool {
+pub(crate) fn is_scratch(name: &str) -> bool {
     let vim = name == "4913" || name.ends_with('~') || (name.starts_with('.') && swap_file(name));
     let emacs = name.starts_with(".#") || (name.starts_with('#') && name.ends_with('#'));
     let others =

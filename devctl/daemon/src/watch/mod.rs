@@ -93,7 +93,7 @@ impl Watch {
             wanted,
             doings: Doings::default(),
         };
-        tokio::spawn(Watching::new(watch.doings.clone(), found).run(inbox, Some(state)));
+        tokio::spawn(Watching::new(watch.doings.clone(), found).run(inbox, state));
         tokio::spawn(async move {
             while let Some(found) = finds.recv().await {
                 tell(found, &wake, &preparer).await;
@@ -251,11 +251,21 @@ impl Watching {
         }
     }
 
-    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Watched>, state: Option<PathBuf>) {
-        let (heard, mut events) = mpsc::unbounded_channel();
-        let (mut system, unheard) = System::start(heard);
+    async fn run(self, inbox: mpsc::UnboundedReceiver<Watched>, state: PathBuf) {
+        let (heard, events) = mpsc::unbounded_channel();
+        let (system, unheard) = System::start(heard);
         self.say(unheard);
-        let mut untested = state;
+        self.follow(system, events, inbox, Some(state)).await;
+    }
+
+    /// Looks at what the system tells. `untested`: where it is to be tested first whether it tells anything.
+    async fn follow(
+        mut self,
+        mut system: System,
+        mut events: mpsc::UnboundedReceiver<Heard>,
+        mut inbox: mpsc::UnboundedReceiver<Watched>,
+        mut untested: Option<PathBuf>,
+    ) {
         loop {
             let polled = system.is_polled();
             let changed = tokio::select! {
@@ -468,28 +478,23 @@ impl Watching {
     /// Gathers a burst. None: everything.
     async fn settle(&self, first: Heard, events: &mut mpsc::UnboundedReceiver<Heard>) -> Option<BTreeSet<PathBuf>> {
         let mut burst = Burst::new(first);
-        let gather = async {
-            loop {
-                match tokio::time::timeout(burst.patience(), events.recv()).await {
-                    Ok(Some(more)) => burst.add(more),
-                    Ok(None) | Err(_) => return,
-                }
-            }
-        };
-        let _goes_on = tokio::time::timeout(BURST, gather).await;
         let locks: BTreeSet<PathBuf> = self.sources().filter_map(|tree| git_lock(&tree.path)).collect();
-        let checkout = async {
-            while locks.iter().any(|lock| lock.exists()) {
-                if let Ok(Some(more)) = tokio::time::timeout(LOCKED, events.recv()).await {
-                    burst.add(more);
+        let is_locked = || locks.iter().any(|lock| lock.exists());
+        // Git may be done before everything that it did has been heard.
+        let began_locked = is_locked();
+        gather(&mut burst, events).await;
+        if began_locked || is_locked() {
+            let checkout = async {
+                while is_locked() {
+                    if let Ok(Some(more)) = tokio::time::timeout(LOCKED, events.recv()).await {
+                        burst.add(more);
+                    }
                 }
-            }
-            // What was written last, just before the lock went.
-            while let Ok(more) = events.try_recv() {
-                burst.add(more);
-            }
-        };
-        let _someone_crashed = tokio::time::timeout(CHECKOUT, checkout).await;
+            };
+            let _someone_crashed = tokio::time::timeout(CHECKOUT, checkout).await;
+            burst.of_many();
+            gather(&mut burst, events).await;
+        }
         burst.touched()
     }
 
@@ -501,6 +506,16 @@ impl Watching {
             help,
         }));
     }
+}
+
+/// Waits for more of a burst until it is over, or goes on for too long.
+async fn gather(burst: &mut Burst, events: &mut mpsc::UnboundedReceiver<Heard>) {
+    let more = async {
+        while let Ok(Some(more)) = tokio::time::timeout(burst.patience(), events.recv()).await {
+            burst.add(more);
+        }
+    };
+    let _goes_on = tokio::time::timeout(BURST, more).await;
 }
 
 /// The path lies in the tree, or the tree in it, or it decides what counts there.

@@ -29,6 +29,8 @@ pub(super) enum Stage {
     Complete,
     /// It is not there any more.
     Gone,
+    /// It was told to be gone from the first path and complete at the second: the two are one.
+    Moved,
     /// Its content is as it was, or it is told of otherwise as well.
     Beside,
     /// A directory, a link, or where the system says no more.
@@ -43,7 +45,8 @@ impl Stage {
             EventKind::Access(AccessKind::Close(AccessMode::Write))
             | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Self::Complete,
             EventKind::Remove(RemoveKind::File) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => Self::Gone,
-            EventKind::Modify(ModifyKind::Metadata(_) | ModifyKind::Name(RenameMode::Both)) => Self::Beside,
+            EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => Self::Moved,
+            EventKind::Modify(ModifyKind::Metadata(_)) => Self::Beside,
             _ => Self::OpenEnded,
         }
     }
