@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use devctl_core::NodeId;
 use devctl_core::engine::{Up, Verb};
@@ -13,7 +13,7 @@ use devctl_wire::v1;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::live::Live;
-use crate::prepare::{Opening, Reread};
+use crate::prepare::{Opening, Promised, Reread};
 use crate::spec::NodeSpec;
 use crate::stubs::StandIn;
 use crate::verify::beside::Subject;
@@ -58,7 +58,9 @@ pub(crate) enum Command {
     /// Files of a container have changed.
     Sync { node: NodeId, batch: Batch, what: String },
     /// Files of pacts, or of provider states, have changed.
-    Contracts { paths: Vec<PathBuf>, read: Reread },
+    Contracts { paths: Vec<PathBuf> },
+    /// Pacts have been read again, because of a change of that number.
+    StandIns { change: u64, read: Reread },
     /// Something worth a notice.
     Remark(Remark),
     /// An attached client lets go.
@@ -92,6 +94,10 @@ pub(crate) struct UpCommand {
     /// Every edge that the files ask for, open already or not.
     pub(crate) wanted_edges: HashSet<EdgeId>,
     pub(crate) stubs: Vec<StandIn>,
+    /// When the pacts were read for these, or a moment before.
+    pub(crate) pacts_read: Instant,
+    /// Reads them again.
+    pub(crate) promised: Promised,
     /// To be told once the plan is known.
     pub(crate) warnings: Vec<v1::Diagnostic>,
     /// Worth a notice: a port that was taken, a name that could not be followed.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -25,20 +26,32 @@ const FILE: &str = "products.json";
 #[derive(Clone)]
 pub(crate) struct Products {
     file: PathBuf,
-    known: Arc<Mutex<BTreeMap<PathBuf, Slot>>>,
+    known: Arc<Mutex<BTreeMap<PathBuf, Arc<Slot>>>>,
 }
 
-/// One product; locked while it is looked at.
-type Slot = Arc<Mutex<Option<Known>>>;
+/// One product.
+#[derive(Default)]
+struct Slot {
+    /// Locked while it is looked at.
+    known: Mutex<Option<Known>>,
+    /// Who would look at it next: nobody learns more than it takes to tell while somebody waits.
+    waiting: AtomicUsize,
+}
 
 /// A product as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Known {
     identity: String,
     len: u64,
     /// A digest of each part.
     parts: Vec<String>,
+    /// Where parts are missing: the file, which may have another name by now or none, and its state then.
+    #[serde(skip)]
+    rest: Option<(File, State)>,
 }
+
+/// Which file it is, how long it is and when it was written.
+type State = (u64, u64, std::time::SystemTime);
 
 impl Products {
     /// What an earlier daemon knew, in its directory.
@@ -51,7 +64,7 @@ impl Products {
             .unwrap_or_default();
         let slots = known
             .into_iter()
-            .map(|(path, known)| (path, Slot::new(Mutex::new(Some(known)))));
+            .map(|(path, known)| (path, Arc::new(Slot::known(known))));
         Self {
             file,
             known: Arc::new(Mutex::new(slots.collect())),
@@ -61,18 +74,15 @@ impl Products {
     /// Looks at a product and tells its identity as soon as that is sure; then learns the rest of it. Not told: it cannot be read.
     pub(crate) fn look(&self, path: &Path, tell: impl FnOnce(ContentHash)) {
         let slot = lock(&self.known).entry(path.to_owned()).or_default().clone();
-        let mut known = lock(&slot);
-        let Some((file, before)) = File::open(path)
-            .ok()
-            .and_then(|file| Some((state(&file)?, file)))
-            .map(|(state, file)| (file, state))
-        else {
+        let mut known = slot.lock();
+        let opened = File::open(path).ok();
+        let Some((before, file)) = opened.and_then(|file| Some((state(&file)?, file))) else {
             *known = None;
             return;
         };
         let len = before.1;
         let found = match known.take() {
-            Some(last) if last.len == len => match parts(&file, len, Some(&last.parts), THREADS) {
+            Some(mut last) if last.len == len => match last.compare(&file) {
                 Look::Same => {
                     tell(ContentHash(last.identity.clone()));
                     *known = Some(last);
@@ -84,13 +94,15 @@ impl Products {
             Some(last) => Some(name(&last.identity, &len.to_string())),
             None => None,
         };
+        let all = 0..count(len);
         let (parts, identity) = match found {
             Some(identity) => {
                 tell(ContentHash(identity.clone()));
                 // Whatever is being started now needs the processor more.
-                (parts(&file, len, None, 1), identity)
+                let stop = || slot.waiting.load(Relaxed) > 0;
+                (parts(&file, len, all, None, 1, stop), identity)
             }
-            None => match parts(&file, len, None, THREADS) {
+            None => match parts(&file, len, all, None, THREADS, || false) {
                 Look::Read(parts) => {
                     let identity = digest(parts.concat().as_bytes());
                     tell(ContentHash(identity.clone()));
@@ -99,10 +111,15 @@ impl Products {
                 unreadable => (unreadable, String::new()),
             },
         };
-        // One that was written meanwhile is neither the one nor the other.
-        let stayed = File::open(path).ok().and_then(|file| state(&file)) == Some(before);
+        // One that was written meanwhile is neither the one nor the other; one that another was put in the place of is what it was.
+        let stayed = state(&file) == Some(before);
         *known = match parts {
-            Look::Read(parts) if stayed => Some(Known { identity, len, parts }),
+            Look::Read(parts) if stayed => Some(Known {
+                rest: (parts.len() < count(len)).then_some((file, before)),
+                identity,
+                len,
+                parts,
+            }),
             _ => None,
         };
         drop(known);
@@ -113,10 +130,13 @@ impl Products {
     fn keep(&self) {
         let slots = lock(&self.known);
         // One that is being looked at is written down when that is done.
-        let known: BTreeMap<&PathBuf, Known> = slots
-            .iter()
-            .filter_map(|(path, slot)| Some((path, slot.try_lock().ok()?.clone()?)))
-            .collect();
+        let mut known = BTreeMap::new();
+        for (path, slot) in slots.iter() {
+            let of_slot = slot.known.try_lock().ok();
+            let whole = of_slot.filter(|of_slot| of_slot.as_ref().is_some_and(|known| known.rest.is_none()));
+            known.extend(whole.map(|whole| (path, whole)));
+        }
+        let known: BTreeMap<_, Option<&Known>> = known.iter().map(|(path, known)| (path, known.as_ref())).collect();
         let new = self.file.with_extension("json.new");
         let written = serde_json::to_vec(&known)
             .map_err(std::io::Error::from)
@@ -128,6 +148,40 @@ impl Products {
     }
 }
 
+impl Slot {
+    fn known(known: Known) -> Self {
+        Self {
+            known: Mutex::new(Some(known)),
+            ..Self::default()
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Known>> {
+        self.waiting.fetch_add(1, Relaxed);
+        let known = lock(&self.known);
+        self.waiting.fetch_sub(1, Relaxed);
+        known
+    }
+}
+
+impl Known {
+    /// Whether a file of the same length is the same. What is missing is only read where all else is equal.
+    fn compare(&mut self, file: &File) -> Look {
+        let (learnt, all) = (self.parts.len(), count(self.len));
+        let look = parts(file, self.len, 0..learnt, Some(&self.parts), THREADS, || false);
+        match (look, self.rest.take()) {
+            (Look::Same, Some((own, before))) => match parts(&own, self.len, learnt..all, None, THREADS, || false) {
+                Look::Read(rest) if state(&own) == Some(before) => {
+                    self.parts.extend(rest);
+                    parts(file, self.len, learnt..all, self.parts.get(learnt..), THREADS, || false)
+                }
+                _ => Look::Unreadable,
+            },
+            (look, _) => look,
+        }
+    }
+}
+
 /// What comes of reading a product.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
@@ -135,28 +189,40 @@ enum Look {
     Same,
     /// This part is another one.
     Differs(String),
-    /// All of its parts, where there was nothing to compare with.
+    /// Its parts, where there was nothing to compare with.
     Read(Vec<String>),
     Unreadable,
 }
 
-/// Reads a file part by part, on several threads; ends at the first part that is not as it was.
-fn parts(file: &File, len: u64, before: Option<&[String]>, threads: usize) -> Look {
-    let count = usize::try_from(len.div_ceil(PART)).unwrap_or(usize::MAX);
-    let (next, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
+fn count(len: u64) -> usize {
+    usize::try_from(len.div_ceil(PART)).unwrap_or(usize::MAX)
+}
+
+/// Reads these parts of a file, on several threads; ends at the first part that is not as it was. `stop`: what has been read until
+/// then will do, but not nothing; for one thread alone.
+fn parts(
+    file: &File,
+    len: u64,
+    range: Range<usize>,
+    before: Option<&[String]>,
+    threads: usize,
+    stop: impl Fn() -> bool + Sync,
+) -> Look {
+    let first = range.start;
+    let (next, ended) = (AtomicUsize::new(first), AtomicBool::new(false));
     let differs = Mutex::new(None);
     let work = || {
         let mut read = Vec::new();
         while !ended.load(Relaxed) {
             let number = next.fetch_add(1, Relaxed);
-            if number >= count {
+            if number >= range.end || (number > first && stop()) {
                 return Some(read);
             }
             let Some(part) = part(file, number, len) else {
                 ended.store(true, Relaxed);
                 return None;
             };
-            if before.is_some_and(|before| before.get(number) != Some(&part)) {
+            if before.is_some_and(|before| before.get(number - first) != Some(&part)) {
                 ended.store(true, Relaxed);
                 *lock(&differs) = Some(part);
                 return None;
@@ -166,15 +232,15 @@ fn parts(file: &File, len: u64, before: Option<&[String]>, threads: usize) -> Lo
         None
     };
     // The first part is looked at before anybody else is woken: a linker's note of what it has made stands there.
-    if let Some(before) = before.filter(|_| count > 0) {
-        match part(file, 0, len) {
+    if let Some(before) = before.filter(|_| !range.is_empty()) {
+        match part(file, first, len) {
             Some(part) if before.first() != Some(&part) => return Look::Differs(part),
             Some(_) => {}
             None => return Look::Unreadable,
         }
     }
     let read: Vec<Option<Vec<(usize, String)>>> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(count)).map(|_| scope.spawn(work)).collect();
+        let others: Vec<_> = (1..threads.min(range.len())).map(|_| scope.spawn(&work)).collect();
         let own = work();
         let joined = others.into_iter().map(|thread| thread.join().ok().flatten());
         joined.chain([own]).collect()
@@ -211,8 +277,7 @@ fn name(last: &str, difference: &str) -> String {
     digest(format!("{last} {difference} {now}").as_bytes())
 }
 
-/// Which file it is, how long it is and when it was written.
-fn state(file: &File) -> Option<(u64, u64, std::time::SystemTime)> {
+fn state(file: &File) -> Option<State> {
     let metadata = file.metadata().ok()?;
     Some((metadata.ino(), metadata.len(), metadata.modified().ok()?))
 }
@@ -270,6 +335,45 @@ mod tests {
         assert_ne!(bench.of(&content), last);
         let empty = bench.of(b"");
         assert_eq!(bench.of(b""), empty);
+    }
+
+    /// Somebody saves again at once: what was built is looked at while the product before is still being learnt.
+    #[test]
+    fn whoever_looks_next_ends_the_learning_and_misses_nothing_by_that() {
+        let part = usize::try_from(PART).unwrap();
+        let zero = vec![0; 3 * part];
+        let changed = |at: usize| {
+            let mut content = zero.clone();
+            content[0] = 1;
+            content[at] = 1;
+            content
+        };
+        // The same again, and others by what was learnt and by what was not.
+        for (again, is_same) in [(changed(0), true), (changed(1), false), (changed(2 * part), false)] {
+            let bench = Bench::new();
+            bench.of(&zero);
+            let path = bench.dir.path().join("product");
+            let put = |content: &[u8]| {
+                std::fs::write(path.with_extension("new"), content).unwrap();
+                std::fs::rename(path.with_extension("new"), &path).unwrap();
+            };
+            put(&changed(0));
+            let (mut first, mut second) = (None, None);
+            std::thread::scope(|scope| {
+                bench.products.look(&path, |identity| {
+                    first = Some(identity);
+                    put(&again);
+                    scope.spawn(|| second = bench.look());
+                    let slot = lock(&bench.products.known).get(&path).unwrap().clone();
+                    while slot.waiting.load(Relaxed) == 0 {
+                        std::thread::yield_now();
+                    }
+                });
+            });
+            assert!(first.is_some() && second.is_some());
+            assert_eq!(first == second, is_same, "{first:?} {second:?}");
+            assert_eq!(bench.look(), second);
+        }
     }
 
     #[test]

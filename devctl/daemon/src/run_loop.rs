@@ -1,6 +1,7 @@
 //! The one loop: wait, name the event, step, perform. Nothing in it blocks.
 
 mod commands;
+mod stand_ins;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -79,6 +80,7 @@ pub(crate) struct Loop {
     idle_since: Option<tokio::time::Instant>,
     /// What the last `down` could not remove.
     pub(crate) left: Vec<(NodeId, DockerError)>,
+    pacts: stand_ins::Pacts,
 }
 
 /// What subscribers were last told of a node.
@@ -120,6 +122,7 @@ impl Loop {
             downed: false,
             idle_since: None,
             left: Vec::new(),
+            pacts: stand_ins::Pacts::default(),
         }
     }
 

@@ -1,12 +1,13 @@
 //! Plugs contracts into edges: a stub of `devctl-pact` answers at an edge of `devctl-edge`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use devctl_edge::{EdgeId, StubBody};
-use devctl_pact::index::{Contract, Index, Source, load};
+use devctl_pact::index::{Contract, Index, Origin, Source, load};
 use devctl_pact::stub::Stub;
 use http::{Request, Response};
 
@@ -23,6 +24,8 @@ pub(crate) struct StandIn {
     pub(crate) provider: String,
     /// The contracts' contents: with others it answers otherwise.
     pub(crate) digest: String,
+    /// Where these were read.
+    pub(crate) origins: BTreeSet<Origin>,
     pub(crate) stub: Arc<dyn devctl_edge::Stub>,
 }
 
@@ -61,6 +64,7 @@ impl StandIn {
             consumer: consumer.to_owned(),
             provider: provider.to_owned(),
             digest: digests.join(" "),
+            origins: contracts.iter().map(|contract| contract.origin.clone()).collect(),
             stub: Arc::new(AtEdge(stub)),
         }
     }

@@ -10,7 +10,7 @@ use devctl_core::{NodeId, Time};
 use devctl_edge::{Draining, Edge, EdgeId, Edges, Target};
 
 use crate::perform::Performer;
-use crate::prepare::Opening;
+use crate::prepare::{Opening, Reread};
 use crate::spec::What;
 use crate::stubs::StandIn;
 
@@ -133,8 +133,27 @@ impl Wiring {
         self.wires.values().any(|wire| wire.lead == Lead::Stub)
     }
 
+    /// Stand-ins from the pacts as they are now. While one of these cannot be read, whoever may miss it keeps the one before. Who is
+    /// answered otherwise from now on: consumers, by provider.
+    pub(crate) fn follow(&mut self, read: Reread) -> BTreeMap<String, Vec<String>> {
+        let is_sound = read.problems.is_empty();
+        if is_sound {
+            self.keep_stubs(&read.stand_ins);
+        }
+        let mut changed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for stand_in in read.stand_ins {
+            let (consumer, provider) = (stand_in.consumer.clone(), stand_in.provider.clone());
+            let before = self.stubs.get(&(consumer.clone(), provider.clone()));
+            let misses_none = before.is_none_or(|before| before.origins.is_subset(&stand_in.origins));
+            if (is_sound || misses_none) && self.add_stub(stand_in) {
+                changed.entry(provider).or_default().push(consumer);
+            }
+        }
+        changed
+    }
+
     /// Forgets stand-ins that are none of these: their contracts are gone.
-    pub(crate) fn keep_stubs(&mut self, these: &[StandIn]) {
+    fn keep_stubs(&mut self, these: &[StandIn]) {
         let of = |stand_in: &StandIn| (stand_in.consumer.clone(), stand_in.provider.clone());
         let kept: HashSet<(String, String)> = these.iter().map(of).collect();
         let gone: Vec<(String, String)> = self
@@ -323,5 +342,74 @@ fn lead(id: &EdgeId, nodes: &[NodeId], state: &State, performer: &Performer, now
         (true, true, _) => Lead::Hold(format!("{} is on its way", id.provider)),
         (true, false, Some(why)) => Lead::Refused(why),
         (true, false, None) => Lead::Refused(format!("{} is not part of the project", id.provider)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stubs;
+
+    /// The stand-ins between `web` and `shop` from what is in this folder.
+    async fn read(folder: &std::path::Path) -> Reread {
+        let contracts = stubs::read(&["*.json".to_owned()], folder).await;
+        let made = contracts.stub("web", "shop");
+        let made = made.map(|(of, stub)| StandIn::new("web", "shop", &of, stub));
+        Reread {
+            stand_ins: made.into_iter().collect(),
+            problems: contracts.problems,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pact_that_is_half_written_takes_no_promise_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let pact = |path: &str| {
+            let call = serde_json::json!({
+                "consumer": {"name": "web"}, "provider": {"name": "shop"},
+                "interactions": [{
+                    "description": path,
+                    "request": {"method": "GET", "path": path},
+                    "response": {"status": 200},
+                }],
+                "metadata": {"pactSpecification": {"version": "3.0.0"}},
+            });
+            call.to_string()
+        };
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let mut wiring = Wiring::new(Arc::new(Edges::new(devctl_edge::EdgesConfig::default()).unwrap()));
+        let digest = |wiring: &Wiring| {
+            let of = wiring.stubs.get(&("web".to_owned(), "shop".to_owned()));
+            of.map(|stand_in| stand_in.digest.clone())
+        };
+        write("one.json", &pact("/one"));
+        write("two.json", &pact("/two"));
+        wiring.follow(read(folder.path()).await);
+        let both = digest(&wiring).expect("a stand-in");
+
+        let whole = pact("/two/more");
+        write("two.json", &whole[..whole.len() / 2]);
+        let half = read(folder.path()).await;
+        assert!(!half.problems.is_empty() && half.stand_ins.len() == 1);
+        wiring.follow(half);
+        assert_eq!(
+            digest(&wiring).as_ref(),
+            Some(&both),
+            "it keeps to what was there before"
+        );
+
+        write("two.json", &whole);
+        write("other.json", "{");
+        wiring.follow(read(folder.path()).await);
+        let more = digest(&wiring);
+        assert_ne!(more, Some(both), "all that it answered from is there, and is another");
+
+        std::fs::remove_file(folder.path().join("other.json")).unwrap();
+        std::fs::remove_file(folder.path().join("two.json")).unwrap();
+        wiring.follow(read(folder.path()).await);
+        assert!(
+            digest(&wiring).is_some_and(|one| Some(one) != more),
+            "one was taken away"
+        );
     }
 }

@@ -11,12 +11,12 @@ mod stand_ins;
 mod way;
 
 pub(crate) use edges::Opening;
-pub(crate) use stand_ins::Reread;
+pub(crate) use stand_ins::{Promised, Reread};
 pub(crate) use way::redacted;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use devctl_compose::model::{Project, Service};
 use devctl_core::NodeId;
@@ -47,7 +47,7 @@ pub(crate) struct Preparer {
     edges: Arc<Edges>,
     engines: Engines,
     /// The project as it was read last, and the edges that it asked for.
-    last: Option<(Project, edges::Wanted)>,
+    last: Option<(Arc<Project>, edges::Wanted)>,
 }
 
 impl Preparer {
@@ -150,6 +150,7 @@ impl Preparer {
                 help: None,
             }));
         }
+        let pacts_read = Instant::now();
         let stubs = stand_ins::of(
             &project,
             |provider| choices.get(provider) == Some(&Choice::Stub),
@@ -174,7 +175,9 @@ impl Preparer {
         let disabled: HashSet<String> = project.disabled_services.keys().cloned().collect();
         let enabled: HashSet<String> = project.services.keys().cloned().collect();
         let wanted_edges = wanted.ids();
+        let project = Arc::new(project);
         let subject = Subject::new(project.clone(), source);
+        let promised = Promised::new(project.clone(), &wanted);
         let contracts = crate::verify::expected::watched(&project);
         self.last = Some((project, wanted));
         Ok(UpCommand {
@@ -205,6 +208,8 @@ impl Preparer {
             edges: opened,
             wanted_edges,
             stubs,
+            pacts_read,
+            promised,
             warnings: loaded.warnings,
             remarks,
             subject,
@@ -233,14 +238,6 @@ impl Preparer {
             return Err(tonic::Status::not_found(format!("there is no service `{service}`")));
         }
         Ok(stand_ins::of(project, |provider| provider == service, wanted, remarks).await)
-    }
-
-    /// Stand-ins of all who have one, from the pacts as they are now.
-    pub(crate) async fn stubs_again(&self) -> Reread {
-        match &self.last {
-            Some((project, wanted)) => stand_ins::again(project, wanted).await,
-            None => Reread::default(),
-        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a spec is made of")]

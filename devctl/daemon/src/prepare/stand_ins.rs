@@ -1,6 +1,7 @@
 //! Stand-ins for the consumers of services that are answered from contracts.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use devctl_compose::model::Project;
 use devctl_core::NodeId;
@@ -10,8 +11,14 @@ use super::{edges, pacticipant};
 use crate::command::Remark;
 use crate::stubs::{self, Contracts, StandIn};
 
+/// Whose stand-ins there could be, and the project that names their pacts: enough to read these again at any time. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Promised {
+    project: Arc<Project>,
+    pairs: Arc<HashSet<(String, String)>>,
+}
+
 /// The pacts as they are now.
-#[derive(Default)]
 pub(crate) struct Reread {
     /// For every consumer and provider that have a contract.
     pub(crate) stand_ins: Vec<StandIn>,
@@ -59,13 +66,25 @@ pub(super) async fn of(
     made
 }
 
-/// All that there could be: whose edges lead to theirs is the loop's to know.
-pub(super) async fn again(project: &Project, wanted: &edges::Wanted) -> Reread {
-    let contracts = read(project).await;
-    let stand_in = |(consumer, provider): (String, String)| stand_in(project, &contracts, &consumer, &provider);
-    Reread {
-        stand_ins: pairs(wanted, |_| true).into_iter().filter_map(stand_in).collect(),
-        problems: contracts.problems.clone(),
+impl Promised {
+    pub(super) fn new(project: Arc<Project>, wanted: &edges::Wanted) -> Self {
+        Self {
+            project,
+            pairs: Arc::new(pairs(wanted, |_| true)),
+        }
+    }
+
+    /// All that there could be: whose edges lead to theirs is the loop's to know.
+    pub(crate) async fn read(&self) -> Reread {
+        let contracts = read(&self.project).await;
+        let stand_in = |(consumer, provider): &(String, String)| {
+            let (consumer, provider) = (consumer.as_str(), provider.as_str());
+            stand_in(&self.project, &contracts, consumer, provider)
+        };
+        Reread {
+            stand_ins: self.pairs.iter().filter_map(stand_in).collect(),
+            problems: contracts.problems.clone(),
+        }
     }
 }
 

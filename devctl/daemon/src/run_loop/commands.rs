@@ -1,6 +1,5 @@
 //! What clients ask of the loop: each request is turned into an event of the engine's, and into somebody who waits for its outcome.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use devctl_core::NodeId;
@@ -12,7 +11,6 @@ use super::Loop;
 use crate::command::{Command, Remark, UpCommand, Wait};
 use crate::convert;
 use crate::outcome::Waiter;
-use crate::prepare::Reread;
 use crate::records::KNOWN_PROJECT;
 use crate::snapshot;
 use crate::sync;
@@ -108,12 +106,13 @@ impl Loop {
                     sync::sync(&self.performer.means, live, run, batch, what);
                 }
             }
-            Command::Contracts { paths, read } => {
-                self.stand_ins(read);
+            Command::Contracts { paths } => {
+                self.pacts_changed();
                 if let Some(beside) = &self.performer.means.beside {
                     beside.changed(paths);
                 }
             }
+            Command::StandIns { change, read } => self.stand_ins(change, read),
             Command::Remark(remark) => self.remark(remark),
             Command::Attached => self.attached += 1,
             Command::Release { kill, reply } => {
@@ -289,38 +288,7 @@ impl Loop {
         waiter.stays = command.attach;
         self.waiters.push(waiter);
         self.step(Event::Up(command.up));
-    }
-
-    /// Stand-ins answer from the pacts as they are now. Where one of these could not be read, whoever it may be of keeps the one before.
-    fn stand_ins(&mut self, read: Reread) {
-        if !self.wiring.has_stand_ins() {
-            return;
-        }
-        if read.problems.is_empty() {
-            self.wiring.keep_stubs(&read.stand_ins);
-        }
-        for text in read.problems {
-            self.remark(Remark {
-                node: None,
-                text,
-                help: Some("until it is corrected, stand-ins answer from what was there before".to_owned()),
-            });
-        }
-        let mut changed: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for stand_in in read.stand_ins {
-            let (consumer, provider) = (stand_in.consumer.clone(), stand_in.provider.clone());
-            if self.wiring.add_stub(stand_in) {
-                changed.entry(provider).or_default().push(consumer);
-            }
-        }
-        self.turn();
-        for (provider, mut consumers) in changed {
-            consumers.sort();
-            let node = NodeId::from(provider.as_str());
-            let kind = NoticeKind::StandInChanged { consumers };
-            let notice = self.state.tell(Some(&node), kind, self.clock.now());
-            self.feed.notice(convert::notice(&notice, &self.clock));
-        }
+        self.pacts_prepared(command.promised, command.pacts_read);
     }
 
     pub(super) fn remark(&mut self, remark: Remark) {

@@ -50,9 +50,9 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    pub(crate) fn new(project: Project, source: v1::Source) -> Self {
+    pub(crate) fn new(project: Arc<Project>, source: v1::Source) -> Self {
         Self {
-            project: Arc::new(project),
+            project,
             source,
             own: OnceCell::new(),
         }

@@ -88,17 +88,13 @@ impl Watch {
     /// Starts watching; nothing yet. `state`: a directory of devctl's own, where it is tested whether events come.
     pub(crate) fn start(wake: mpsc::UnboundedSender<Wake>, preparer: Arc<Mutex<Preparer>>, state: PathBuf) -> Self {
         let (wanted, inbox) = mpsc::unbounded_channel();
-        let (found, mut finds) = mpsc::unbounded_channel();
+        let (found, finds) = mpsc::unbounded_channel();
         let watch = Self {
             wanted,
             doings: Doings::default(),
         };
         tokio::spawn(Watching::new(watch.doings.clone(), found).run(inbox, state));
-        tokio::spawn(async move {
-            while let Some(found) = finds.recv().await {
-                tell(found, &wake, &preparer).await;
-            }
-        });
+        tokio::spawn(tell_all(finds, wake, preparer));
         watch
     }
 
@@ -160,9 +156,36 @@ enum Found {
     Said(Remark),
 }
 
-async fn tell(found: Found, wake: &mpsc::UnboundedSender<Wake>, preparer: &Arc<Mutex<Preparer>>) {
+/// Tells the loop of everything that is found. To prepare takes long, and an `up` that pulls images is waited for with it: a save is not
+/// kept waiting by that.
+async fn tell_all(
+    mut finds: mpsc::UnboundedReceiver<Found>,
+    wake: mpsc::UnboundedSender<Wake>,
+    preparer: Arc<Mutex<Preparer>>,
+) {
+    let (files, mut changes) = mpsc::unbounded_channel();
+    let replanning = wake.clone();
+    tokio::spawn(async move {
+        while let Some(mut request) = changes.recv().await {
+            let mut preparer = preparer.lock().await;
+            // All that was changed until now is read at once.
+            while let Ok(later) = changes.try_recv() {
+                request = later;
+            }
+            let _ended = replanning.send(Wake::Command(replan(request, &mut preparer).await));
+        }
+    });
+    while let Some(found) = finds.recv().await {
+        tell(found, &wake, &files).await;
+    }
+}
+
+async fn tell(found: Found, wake: &mpsc::UnboundedSender<Wake>, files: &mpsc::UnboundedSender<v1::UpRequest>) {
     let wake_up = match found {
-        Found::Files(request) => Wake::Command(replan(*request, preparer).await),
+        Found::Files(request) => {
+            let _ended = files.send(*request);
+            return;
+        }
         Found::Sources { node, source, what } => Wake::Event(Event::Changed { node, source, what }),
         Found::Image { node, build, what } => {
             let stamp = tokio::task::spawn_blocking(move || build.stamp()).await;
@@ -182,17 +205,14 @@ async fn tell(found: Found, wake: &mpsc::UnboundedSender<Wake>, preparer: &Arc<M
             batch,
             what: format!("{what} changed"),
         }),
-        Found::Contracts { paths } => {
-            let read = preparer.lock().await.stubs_again().await;
-            Wake::Command(Command::Contracts { paths, read })
-        }
+        Found::Contracts { paths } => Wake::Command(Command::Contracts { paths }),
         Found::Said(remark) => Wake::Command(Command::Remark(remark)),
     };
     let _ended = wake.send(wake_up);
 }
 
 /// The Compose file itself: a changed one is a new plan, a broken one is told and the old plan stays.
-async fn replan(request: v1::UpRequest, preparer: &Arc<Mutex<Preparer>>) -> Command {
+async fn replan(request: v1::UpRequest, preparer: &mut Preparer) -> Command {
     let (reply, _nobody_waits) = mpsc::unbounded_channel();
     let request = v1::UpRequest {
         attach: false,
@@ -204,7 +224,7 @@ async fn replan(request: v1::UpRequest, preparer: &Arc<Mutex<Preparer>>) -> Comm
         timeout_s: None,
         ..request
     };
-    match preparer.lock().await.up(request, Wait::Started, reply).await {
+    match preparer.up(request, Wait::Started, reply).await {
         Ok(command) => Command::Replan(Box::new(UpCommand { again: true, ..command })),
         Err(outcome) => {
             let lines: Vec<String> = outcome

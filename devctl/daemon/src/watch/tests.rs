@@ -2,7 +2,12 @@
 
 use std::process::Command as Run;
 
+use devctl_drivers::dirs::{Dirs, Places};
+use devctl_drivers::lease::Leases;
+use devctl_edge::{Edges, EdgesConfig};
+
 use super::*;
+use crate::engines::Engines;
 
 /// A watched directory, and what is found out about it.
 struct Bench {
@@ -245,6 +250,36 @@ async fn directories_may_go_and_come_back() {
     );
     bench.write("src/a/one", "4444");
     assert_eq!(bench.next().await, "api: a/one");
+}
+
+/// An `up` that pulls images is being prepared, perhaps for minutes.
+#[tokio::test]
+async fn saves_are_told_while_the_project_is_being_prepared() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wake, mut woken) = mpsc::unbounded_channel();
+    let places = Places {
+        devctl_home: Some(dir.path().join("home")),
+        ..Places::default()
+    };
+    let dirs = Arc::new(Dirs::of_project(dir.path(), "shop", &places));
+    let edges = Arc::new(Edges::new(EdgesConfig::default()).unwrap());
+    let leases = Leases::at(&dirs.leases);
+    let preparer = Preparer::new(dirs, leases, edges, Engines::new(wake.clone()));
+    let preparer = Arc::new(Mutex::new(preparer));
+    let _up = preparer.lock().await;
+    let (found, finds) = mpsc::unbounded_channel();
+    found.send(Found::Files(Box::default())).unwrap();
+    let paths = vec![dir.path().join("pacts/web-api.json")];
+    found.send(Found::Contracts { paths: paths.clone() }).unwrap();
+    let (node, source, what) = ("api".into(), String::new(), "main.rs".to_owned());
+    found.send(Found::Sources { node, source, what }).unwrap();
+    tokio::spawn(tell_all(finds, wake, preparer.clone()));
+    let mut next = async || {
+        let next = tokio::time::timeout(Duration::from_secs(20), woken.recv()).await;
+        next.expect("nobody waits for the preparer").unwrap()
+    };
+    assert!(matches!(next().await, Wake::Command(Command::Contracts { paths: told }) if told == paths));
+    assert!(matches!(next().await, Wake::Event(Event::Changed { what, .. }) if what == "main.rs"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
