@@ -171,11 +171,24 @@ impl v1::devctl_server::Devctl for Api {
                     }
                 };
                 let what = tokio::select! {
-                    item = subscription.next() => match item {
-                        Some(Item::Notice(notice)) => v1::update::What::Notice(*notice),
-                        Some(Item::Node(node)) => v1::update::What::Node(*node),
-                        None => return,
-                    },
+                    item = subscription.next() => {
+                        // What was printed before is told before: whoever hears of a run's end hears no more of what it said.
+                        let now = Timestamp::now();
+                        while let Some(record) = lines.as_mut().and_then(devctl_drivers::log::Follow::try_next) {
+                            let is_later = record.time > now;
+                            if !send(v1::update::What::Log(line(record))).await {
+                                return;
+                            }
+                            if is_later {
+                                break;
+                            }
+                        }
+                        match item {
+                            Some(Item::Notice(notice)) => v1::update::What::Notice(*notice),
+                            Some(Item::Node(node)) => v1::update::What::Node(*node),
+                            None => return,
+                        }
+                    }
                     record = next => match record {
                         Some(record) => v1::update::What::Log(line(record)),
                         None => { lines = None; continue }
@@ -424,4 +437,71 @@ fn signal_name(written: &str) -> Result<String, Status> {
         .or_else(by_name)
         .map(|signal| signal.to_string())
         .ok_or_else(|| Status::invalid_argument(format!("there is no signal `{written}`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use devctl_drivers::dirs::Places;
+    use devctl_drivers::lease::Leases;
+    use devctl_drivers::log::{Redaction, Retention};
+    use devctl_edge::EdgesConfig;
+    use devctl_wire::v1::devctl_server::Devctl as _;
+    use futures::StreamExt as _;
+
+    use super::*;
+    use crate::engines::Engines;
+
+    fn api(dir: &std::path::Path) -> Api {
+        let places = Places {
+            devctl_home: Some(dir.join("home")),
+            ..Places::default()
+        };
+        let dirs = Arc::new(Dirs::of_project(dir, "shop", &places));
+        let (wake, _nobody) = mpsc::unbounded_channel();
+        let edges = Arc::new(Edges::new(EdgesConfig::default()).unwrap());
+        let engines = Engines::new(wake.clone());
+        let preparer = Preparer::new(dirs.clone(), Leases::at(&dirs.leases), edges.clone(), engines);
+        Api {
+            wake,
+            feed: Feed::new(),
+            edges,
+            logs: LogStore::new(&dirs.logs, Retention::default()),
+            dirs,
+            preparer: Arc::new(Mutex::new(preparer)),
+            hello: v1::HelloReply::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_run_has_printed_is_told_before_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let api = api(dir.path());
+        let request = v1::EventsRequest {
+            follow: true,
+            logs: Some(v1::LogQuery {
+                services: vec!["job".to_owned()],
+                tail: Some(0),
+                ..v1::LogQuery::default()
+            }),
+            ..v1::EventsRequest::default()
+        };
+        let mut updates = api.events(Request::new(request)).await.unwrap().into_inner();
+        let log = api.logs.run("job", 1, Redaction::default());
+        for number in 0..200 {
+            log.line(LineStream::Stdout, format!("line {number}").as_bytes());
+        }
+        api.feed.node(v1::NodeStatus {
+            id: "job".to_owned(),
+            exit_code: Some(0),
+            ..v1::NodeStatus::default()
+        });
+        let mut lines = 0;
+        loop {
+            match updates.next().await.unwrap().unwrap().what {
+                Some(v1::update::What::Log(_)) => lines += 1,
+                Some(v1::update::What::Node(node)) => break assert_eq!((lines, node.exit_code), (200, Some(0))),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }

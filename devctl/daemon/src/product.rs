@@ -240,7 +240,7 @@ fn parts(
         }
     }
     let read: Vec<Option<Vec<(usize, String)>>> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(range.len())).map(|_| scope.spawn(&work)).collect();
+        let others: Vec<_> = (1..threads.min(range.len())).map(|_| scope.spawn(work)).collect();
         let own = work();
         let joined = others.into_iter().map(|thread| thread.join().ok().flatten());
         joined.chain([own]).collect()

@@ -62,7 +62,7 @@ impl Attach {
             }
             match standing {
                 Standing::Container(container) => self.container(&container).await,
-                Standing::Process(inside) => self.process(&project, &inside).await,
+                Standing::Process(_) => self.process(&project).await,
                 Standing::Idle(_) | Standing::Nowhere => Ok(Exit::CouldNotRun),
             }
         })
@@ -86,7 +86,7 @@ impl Attach {
     }
 
     /// What a process prints is followed, what is typed goes into the pipe that it reads, and signals reach it through the daemon.
-    async fn process(&self, project: &Project, inside: &InsideReply) -> Result<Exit, Error> {
+    async fn process(&self, project: &Project) -> Result<Exit, Error> {
         let mut client = client::expect(project).await?;
         let query = LogQuery {
             services: vec![self.service.clone()],
@@ -94,12 +94,16 @@ impl Attach {
             ..LogQuery::default()
         };
         let mut lines = session::follow_logs(&mut client, query).await?;
+        // From now on its end is told: one that has ended before is none to attach to.
+        let Standing::Process(inside) = standing::running(project, &self.service, self.index).await? else {
+            return Ok(Exit::CouldNotRun);
+        };
         let name = if self.index > 1 {
             format!("{}[{}]", self.service, self.index)
         } else {
             self.service.clone()
         };
-        let mut typed = self.typed(inside)?;
+        let mut typed = self.typed(&inside)?;
         let mut interrupt = foreground::listen(SignalKind::interrupt())?;
         let mut terminate = foreground::listen(SignalKind::terminate())?;
         loop {
@@ -167,6 +171,6 @@ impl Attach {
             }
             return Ok(None);
         }
-        Typed::open(Path::new(&inside.stdin), self.detach_keys.0.clone()).map(Some)
+        Typed::open(Path::new(&inside.stdin), self.detach_keys.0.clone())
     }
 }
