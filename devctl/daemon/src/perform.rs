@@ -68,6 +68,8 @@ pub(crate) struct Performer {
     specs: HashMap<(NodeId, ContentHash), Arc<NodeSpec>>,
     starting: HashMap<u64, Starting>,
     building: HashMap<u64, CancellationToken>,
+    /// What is made without being started.
+    creating: HashMap<NodeId, CancellationToken>,
     live: HashMap<u64, Live>,
     /// Told to stop before they were there.
     to_stop: HashMap<u64, Duration>,
@@ -89,6 +91,7 @@ impl Performer {
             specs: HashMap::new(),
             starting: HashMap::new(),
             building: HashMap::new(),
+            creating: HashMap::new(),
             live: HashMap::new(),
             to_stop: HashMap::new(),
             anonymous: HashSet::new(),
@@ -204,13 +207,20 @@ impl Performer {
             Effect::Create { node, hash, fresh } => {
                 let spec = self.spec(&node, &hash).cloned();
                 let means = self.means.clone();
+                let told = CancellationToken::new();
+                self.creating.insert(node.clone(), told.clone());
                 self.means.tasks.spawn(async move {
                     let outcome = match spec {
-                        Some(spec) => start::create(&means, &spec, fresh).await,
+                        Some(spec) => start::create(&means, &spec, fresh, &told).await,
                         None => Err(Failure::new("its configuration is not known any more")),
                     };
                     means.send(Event::Created { node, outcome });
                 });
+            }
+            Effect::CancelCreate { node } => {
+                if let Some(told) = self.creating.remove(&node) {
+                    told.cancel();
+                }
             }
             Effect::Remove { node, volumes } => {
                 let anonymous = self.anonymous.remove(&node);

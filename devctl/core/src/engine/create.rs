@@ -1,8 +1,9 @@
-//! Nodes that are made without being started: built, and then whatever they run in.
+//! Nodes that are made without being started: built, and then whatever they run in. Whoever is wanted to run meanwhile waits until it
+//! is made, since one thing cannot be made twice at once.
 
 use super::effect::Effect;
 use super::event::{Failure, Up};
-use super::node::{Create, Wanted};
+use super::node::{Create, Making, Wanted};
 use super::notice::NoticeKind;
 use super::state::State;
 use crate::{NodeId, Time};
@@ -11,7 +12,7 @@ impl State {
     /// What runs stays as it is; of the rest, everything is made but the run.
     pub(super) fn want_created(&mut self, id: &NodeId, up: &Up) {
         let Some(node) = self.nodes.get_mut(id) else { return };
-        if !node.quiet() || node.wanted != Wanted::Down {
+        if node.has_run() || node.wanted != Wanted::Down || node.create == Create::UnderWay {
             return;
         }
         node.create = Create::Due;
@@ -34,6 +35,7 @@ impl State {
             return;
         }
         node.create = Create::UnderWay;
+        node.making = Making::Yes;
         let fresh = std::mem::take(&mut node.fresh);
         out.push(Effect::Create {
             node: id.clone(),
@@ -42,12 +44,23 @@ impl State {
         });
     }
 
+    /// It is being made, and nobody wants that any more.
+    pub(super) fn give_up_making(&mut self, id: &NodeId, out: &mut Vec<Effect>) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        if node.making == Making::Yes && node.create != Create::UnderWay {
+            node.making = Making::GivenUp;
+            out.push(Effect::CancelCreate { node: id.clone() });
+        }
+    }
+
     /// What the node is made of is there, or cannot be.
     pub(super) fn on_created(&mut self, id: &NodeId, outcome: Result<(), Failure>, now: Time, out: &mut Vec<Effect>) {
         let Some(node) = self.nodes.get_mut(id) else { return };
-        if std::mem::take(&mut node.create) != Create::UnderWay {
+        node.making = Making::No;
+        if node.create != Create::UnderWay {
             return;
         }
+        node.create = Create::No;
         let kind = match outcome {
             Ok(()) => {
                 node.create = Create::Done;

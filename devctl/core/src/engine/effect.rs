@@ -93,6 +93,11 @@ pub enum Effect {
         /// Whatever is there already is made anew.
         fresh: bool,
     },
+    /// Stop making it, as far as that is possible; `Created` comes all the same.
+    CancelCreate {
+        /// Which.
+        node: NodeId,
+    },
     /// Forget a node that has no run: its records, and its data where `volumes`. Answer: `Removed`.
     Remove {
         /// Which.

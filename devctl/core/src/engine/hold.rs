@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::contracts::Verdicts;
-use super::node::{HealthState, Node, RunPhase, Wanted};
+use super::node::{HealthState, Making, Node, RunPhase, Wanted};
 use super::state::State;
 use crate::plan::{Condition, Dependency};
 use crate::{NodeId, Seconds, Time};
@@ -21,6 +21,8 @@ pub enum Hold {
         /// For how long.
         since: Duration,
     },
+    /// What it runs in is being made already.
+    Making,
     /// What it runs in does not answer.
     Away {
         /// The engine's address: `unix:///var/run/docker.sock`.
@@ -68,6 +70,7 @@ impl Hold {
             Hold::Stopped => "stopped",
             Hold::Ending => "ending",
             Hold::Building { .. } => "build",
+            Hold::Making => "create",
             Hold::Away { .. } => "away",
             Hold::Failed { .. } => "failed",
             Hold::Backoff { .. } => "backoff",
@@ -101,6 +104,7 @@ impl fmt::Display for Hold {
             Hold::Stopped => write!(out, "stopped"),
             Hold::Ending => write!(out, "the run before has not ended yet"),
             Hold::Building { since } => write!(out, "building for {}", Seconds(*since)),
+            Hold::Making => write!(out, "it is being created"),
             Hold::Away { host, since, .. } => write!(out, "Docker has not answered for {} (`{host}`)", Seconds(*since)),
             Hold::Failed { why } => write!(out, "{why}"),
             Hold::Backoff { left } => write!(out, "starting again in {}", Seconds(*left)),
@@ -169,6 +173,9 @@ impl State {
         }
         if !node.leaving.is_empty() && node.run.is_none() {
             return Some(Hold::Ending);
+        }
+        if node.making != Making::No {
+            return Some(Hold::Making);
         }
         node.not_before
             .filter(|at| *at > now)

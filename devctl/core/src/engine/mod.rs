@@ -34,7 +34,7 @@ pub use effect::Effect;
 pub use event::{Act, Built, Down, Event, Exit, Failure, Found, Started, Up, Verb};
 pub use health::pace;
 pub use hold::Hold;
-pub use node::{Completion, Create, Ended, Health, HealthState, Memory, Node, Run, RunPhase, Wanted};
+pub use node::{Completion, Create, Ended, Health, HealthState, Making, Memory, Node, Run, RunPhase, Wanted};
 pub use notice::{Level, Notice, NoticeKind};
 pub use state::{Serving, State, Status};
 pub use verdict::Verdict;

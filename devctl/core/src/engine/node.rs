@@ -57,6 +57,8 @@ pub struct Node {
     pub let_through: bool,
     /// It is to be made, without being started.
     pub create: Create,
+    /// Whether somebody is making it.
+    pub making: Making,
 }
 
 /// How far a node is that is made without being started.
@@ -79,6 +81,18 @@ impl Create {
     pub fn is_open(self) -> bool {
         matches!(self, Self::Due | Self::UnderWay)
     }
+}
+
+/// Whether somebody is making what a node is made of. Until the answer is there, nobody else may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Making {
+    /// Nobody is.
+    #[default]
+    No,
+    /// Somebody is.
+    Yes,
+    /// Somebody has been told to give it up.
+    GivenUp,
 }
 
 /// Whether a node is wanted.
@@ -315,6 +329,7 @@ impl Node {
             contracts: Contracts::default(),
             let_through: false,
             create: Create::No,
+            making: Making::No,
         }
     }
 
@@ -324,10 +339,16 @@ impl Node {
         self.build.artefact = memory.artefact;
     }
 
-    /// No run of any kind is there.
+    /// A run of any kind is there.
+    #[must_use]
+    pub fn has_run(&self) -> bool {
+        self.run.is_some() || self.next.is_some() || !self.leaving.is_empty()
+    }
+
+    /// No run is there, and nobody is making what it would run in.
     #[must_use]
     pub fn quiet(&self) -> bool {
-        self.run.is_none() && self.next.is_none() && self.leaving.is_empty()
+        !self.has_run() && self.making == Making::No
     }
 
     /// Nothing of it is there: no run, and nothing that is kept up to verify its contracts.

@@ -28,7 +28,7 @@ impl State {
             });
             node.orphan = false;
             // A run keeps the plan that it was started from until somebody asks for it by name.
-            if (in_scope && !up.no_recreate) || node.quiet() {
+            if (in_scope && !up.no_recreate) || !node.has_run() {
                 node.plan = plan.clone();
             }
             if matches!(node.wanted, Wanted::Gone { .. }) {

@@ -31,7 +31,10 @@ impl State {
         };
         let id = id.clone();
         let turned_off = node.plan.verify == Verify::Never && !node.plan.tests;
-        match node.wanted {
+        let wanted = node.wanted;
+        let is_due = node.create == Create::Due && node.quiet();
+        self.give_up_making(&id, out);
+        match wanted {
             Wanted::Up => {
                 self.build_if_due(&id, now, out);
                 if turned_off {
@@ -40,7 +43,7 @@ impl State {
                 self.look_at_contracts(&id, now);
                 self.bring_up(&id, now, out)
             }
-            Wanted::Down if node.create == Create::Due && node.quiet() => {
+            Wanted::Down if is_due => {
                 self.create(&id, now, out);
                 false
             }

@@ -82,10 +82,7 @@ async fn attempt(
     log: &RunLog,
     told: &CancellationToken,
 ) -> Result<(Live, Started), StartError> {
-    let going_on = || match told.is_cancelled() {
-        true => Err(StartError::Told),
-        false => Ok(()),
-    };
+    let going_on = || going_on(told);
     let engine = &plan.engine;
     // Subscribed first: an end that comes at once is not missed.
     let events = means.engines.events(engine, &plan.project);
@@ -99,11 +96,7 @@ async fn attempt(
     going_on()?;
     let data = surroundings(plan, log).await?;
     let began_at = Instant::now();
-    // A pull may be long, and nothing is left of one that is given up.
-    let image = told
-        .run_until_cancelled(image(plan, log))
-        .await
-        .ok_or(StartError::Told)??;
+    let image = image_unless(plan, log, told).await?;
     going_on()?;
     let (id, since) = container(plan, &image, run, log).await?;
     going_on()?;
@@ -149,6 +142,7 @@ pub(super) async fn create(
     spec: &Arc<NodeSpec>,
     plan: &ContainerPlan,
     fresh: bool,
+    told: &CancellationToken,
 ) -> Result<(), Failure> {
     let run = Run {
         number: 0,
@@ -158,8 +152,10 @@ pub(super) async fn create(
     };
     let log = means.log(spec, run.number);
     let made = async {
+        going_on(told)?;
         surroundings(plan, &log).await?;
-        let image = image(plan, &log).await?;
+        let image = image_unless(plan, &log, told).await?;
+        going_on(told)?;
         container(plan, &image, run, &log).await
     };
     made.await
@@ -228,6 +224,20 @@ fn live(
         ..Started::default()
     };
     (live, started)
+}
+
+fn going_on(told: &CancellationToken) -> Result<(), StartError> {
+    match told.is_cancelled() {
+        true => Err(StartError::Told),
+        false => Ok(()),
+    }
+}
+
+/// The image, unless `told` comes first: a pull may be long, and nothing is left of one that is given up.
+async fn image_unless(plan: &ContainerPlan, log: &RunLog, told: &CancellationToken) -> Result<Image, StartError> {
+    told.run_until_cancelled(image(plan, log))
+        .await
+        .unwrap_or(Err(StartError::Told))
 }
 
 /// The image: pulled as its policy says.

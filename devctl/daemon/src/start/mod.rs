@@ -52,10 +52,16 @@ pub(crate) async fn adopt(
     }
 }
 
-/// Makes what a node runs in, and starts nothing: of a process there is nothing to make but its build.
-pub(crate) async fn create(means: &Means, spec: &std::sync::Arc<NodeSpec>, fresh: bool) -> Result<(), Failure> {
+/// Makes what a node runs in, and starts nothing: of a process there is nothing to make but its build. Once it is `told`, nothing more is
+/// begun.
+pub(crate) async fn create(
+    means: &Means,
+    spec: &std::sync::Arc<NodeSpec>,
+    fresh: bool,
+    told: &CancellationToken,
+) -> Result<(), Failure> {
     match &spec.what {
-        What::Container(plan) => Box::pin(container::create(means, spec, plan, fresh)).await,
+        What::Container(plan) => Box::pin(container::create(means, spec, plan, fresh, told)).await,
         What::Impossible { why, help } => Err(Failure {
             what: why.clone(),
             help: Some(help.clone()),

@@ -4,6 +4,7 @@ mod adopting;
 mod away;
 mod builds;
 mod contracts;
+mod creating;
 mod health;
 mod jobs;
 mod pausing;
@@ -142,6 +143,7 @@ impl Story {
                 Effect::LetGo { node } => format!("  let go of {node}"),
                 Effect::Hold { node, run, still } => format!("  hold {node} #{run} still: {still}"),
                 Effect::Create { node, .. } => format!("  create {node}"),
+                Effect::CancelCreate { node } => format!("  cancel create {node}"),
                 Effect::Signal { node, run, signal } => format!("  signal {node} #{run} {signal}"),
                 Effect::Remove { node, volumes } => {
                     format!("  remove {node}{}", if *volumes { " and its data" } else { "" })
