@@ -1,6 +1,7 @@
 //! What devctl promises, one file per promise, on the real thing: real processes, real PostgreSQL, real RabbitMQ.
 
 mod contracts;
+mod copies;
 mod crash;
 mod docker;
 mod documents;

@@ -263,3 +263,40 @@ fn one_directory_is_as_many_projects_as_it_is_given_names() {
         Some(200)
     );
 }
+
+#[test]
+fn a_service_that_is_named_is_there_whatever_its_profile() {
+    let project = Project::new(
+        r#"
+name: profiles
+services:
+  web: {image: app, x-devctl: {native: {command: [sleep, "1000"]}}}
+  tools: {image: app, profiles: [debug], depends_on: [store], x-devctl: {native: {command: [sh, -c, "echo tools; exec sleep 1001"]}}}
+  store: {image: app, profiles: [debug], x-devctl: {native: {command: [sleep, "1002"]}}}
+  other: {image: app, profiles: [debug], x-devctl: {native: {command: [sleep, "1003"]}}}
+"#,
+    );
+    project.ok(&["up", "-d", "--wait"]);
+    assert_eq!(project.ok(&["ps", "-q"]).out.lines().count(), 1);
+    assert_eq!(project.ok(&["run", "--rm", "tools", "echo", "hello"]).out, "hello\n");
+    project.ok(&["up", "-d", "--wait", "tools"]);
+    let running = |project: &Project| {
+        let mut names = project.nodes();
+        names.retain(|node| node["State"] == "running");
+        names
+            .iter()
+            .map(|node| node["Service"].to_string())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let three = running(&project);
+    assert!(
+        three.contains("tools") && three.contains("store") && !three.contains("other"),
+        "{three}"
+    );
+    // Who does not name it lets it be.
+    project.ok(&["up", "-d", "--wait", "--remove-orphans"]);
+    assert_eq!(running(&project), three);
+    project.ok(&["stop", "tools"]);
+    assert!(!running(&project).contains("tools"));
+}

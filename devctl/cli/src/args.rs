@@ -294,6 +294,8 @@ pub(crate) enum Command {
     Attach(command::attach::Attach),
     /// Run one command in place of a service's own; what the service depends on is started first
     Run(Box<command::run::Run>),
+    /// Run a command, such as a test suite, beside a copy of the project that is made for it and removed with its data when it ends
+    Test(command::test::Test),
     /// Build services: their images, or what they are run from
     Build(command::build::Build),
     /// Pull the images of services

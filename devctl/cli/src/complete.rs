@@ -12,7 +12,7 @@ pub(crate) fn services() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let begun = current.to_string_lossy();
         // Nothing to offer is no reason to write into the middle of somebody's command line.
-        let Ok(project) = Project::load(&given()) else {
+        let Ok(project) = Project::load(&given(), Vec::new()) else {
             return Vec::new();
         };
         project

@@ -17,6 +17,8 @@ pub(crate) struct Context {
     pub(crate) global: Global,
     /// How to talk.
     pub(crate) terminal: Terminal,
+    /// Standard output is somebody else's: all that devctl says is talk.
+    pub(crate) is_aside: bool,
 }
 
 impl Context {
@@ -32,12 +34,24 @@ impl Context {
             _ => None,
         });
         let terminal = Terminal::detect(&global, verb_format);
-        Self { global, terminal }
+        Self {
+            global,
+            terminal,
+            is_aside: false,
+        }
     }
 
     /// Reads the project's files.
     pub(crate) fn project(&self) -> Result<Project, Error> {
-        Ok(Project::load(&self.global)?)
+        Ok(Project::load(&self.global, Vec::new())?)
+    }
+
+    /// Reads the project's files, with the profiles of services that are named, each of which must be one.
+    pub(crate) fn project_of<'a>(&self, named: impl IntoIterator<Item = &'a String>) -> Result<Project, Error> {
+        let named: Vec<String> = named.into_iter().cloned().collect();
+        let project = Project::load(&self.global, named)?;
+        project.check_services(&project.named)?;
+        Ok(project)
     }
 
     /// Runs a conversation on a runtime of one thread. Verbs without one make no runtime at all.
@@ -59,7 +73,7 @@ impl Context {
     /// The renderer for a conversation.
     pub(crate) fn renderer(&self, show: Show) -> Box<dyn Render> {
         let quiet = self.global.quiet || show.quiet;
-        render::renderer(self.terminal, Show { quiet, ..show })
+        render::renderer(self.terminal, Show { quiet, ..show }, self.is_aside)
     }
 
     /// Everything of this caller that a request depends on.
@@ -79,6 +93,7 @@ impl Context {
             runtime: self.global.runtime().to_wire().into(),
             strict_names: self.global.strict_names,
             runtimes: self.global.named_runtimes(),
+            named_services: project.named.clone(),
         }
     }
 }

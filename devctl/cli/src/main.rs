@@ -116,6 +116,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, Error> {
         Command::Port(verb) => verb.run(context),
         Command::Exec(verb) => verb.run(context),
         Command::Attach(verb) => verb.run(context),
+        Command::Test(verb) => verb.run(context),
         Command::Build(verb) => verb.run(context),
         Command::Pull(verb) => verb.run(context),
         Command::Cp(verb) => verb.run(context),
@@ -194,6 +195,7 @@ fn verb_format(command: &Command) -> Option<args::Format> {
         | Command::Bridge(_)
         | Command::Exec(_)
         | Command::Attach(_)
+        | Command::Test(_)
         | Command::Build(_)
         | Command::Pull(_)
         | Command::Cp(_)

@@ -27,6 +27,8 @@ pub(crate) struct Project {
     pub(crate) model: model::Project,
     /// They could be read.
     readable: bool,
+    /// The services that are named on the command line: they are there whatever their profiles.
+    pub(crate) named: Vec<String>,
 }
 
 /// Why there is no project.
@@ -43,9 +45,20 @@ pub(crate) enum ProjectError {
 impl Project {
     /// Finds and reads the files. Where they cannot be read and the project runs, its name is what its daemon knows: whoever broke a
     /// file must still be able to see and stop what runs.
-    pub(crate) fn load(global: &Global) -> Result<Self, ProjectError> {
-        let problems = match devctl_compose::load(&DiskFiles, &options(global)) {
-            Ok(loaded) => return Ok(Self::of(loaded.project, true)),
+    ///
+    /// The profiles of services that are `named` are enabled.
+    pub(crate) fn load(global: &Global, named: Vec<String>) -> Result<Self, ProjectError> {
+        let options = LoadOptions {
+            enabled_services: named.clone(),
+            ..options(global)
+        };
+        let problems = match devctl_compose::load(&DiskFiles, &options) {
+            Ok(loaded) => {
+                return Ok(Self {
+                    named,
+                    ..Self::of(loaded.project, true)
+                });
+            }
             Err(problems) => problems,
         };
         let diagnostics: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -88,6 +101,7 @@ impl Project {
             dirs,
             model,
             readable,
+            named: Vec::new(),
         }
     }
 
@@ -119,15 +133,9 @@ impl Project {
     /// Refuses the first name that is no service, with the nearest one that is.
     pub(crate) fn check_services<'a>(&self, named: impl IntoIterator<Item = &'a String>) -> Result<(), Error> {
         for name in named {
-            if !self.readable || self.model.services.contains_key(name) {
+            let is_one = |name: &String| self.model.all_services().any(|service| service.name == *name);
+            if !self.readable || is_one(name) {
                 continue;
-            }
-            if let Some(service) = self.model.disabled_services.get(name) {
-                let profile = service.profiles.first().map(String::as_str).unwrap_or_default();
-                return Err(Error::usage(
-                    format!("service `{name}` is there only with a profile"),
-                    format!("`--profile {profile}` enables it"),
-                ));
             }
             let services = self.model.services.keys().map(String::as_str);
             let help = match suggest::nearest(name, services.clone()) {

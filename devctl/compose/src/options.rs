@@ -26,6 +26,9 @@ pub struct LoadOptions {
     pub environment: IndexMap<String, String>,
     /// The services that are wanted, with what they depend on; all where empty.
     pub services: Vec<String>,
+    /// Services that are named elsewhere on the command line: their profiles are enabled as well (Compose specification, "Profiles",
+    /// implicit activation). A name that no service has is passed over.
+    pub enabled_services: Vec<String>,
     /// Whether networks, volumes and the like are kept that no enabled service uses.
     pub all_resources: bool,
     /// `--no-interpolate`: variables stay as written. Only [`model_tree`](crate::model_tree) can be asked for that.

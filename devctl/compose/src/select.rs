@@ -22,14 +22,8 @@ pub(crate) fn profiles(project: &mut Project, active: &[String]) {
     project.profiles = active.to_vec();
 }
 
-/// Keeps the services that are named, and what they depend on. A name may be a pattern with `*` and `?`.
-///
-/// # Errors
-/// Where there is no such service.
-pub(crate) fn services(project: &mut Project, names: &[String]) -> Result<(), Problem> {
-    if names.is_empty() {
-        return Ok(());
-    }
+/// Enables the profiles of services that are named.
+pub(crate) fn enable(project: &mut Project, names: &[String]) {
     let implied: Vec<String> = names
         .iter()
         .filter_map(|name| {
@@ -42,6 +36,17 @@ pub(crate) fn services(project: &mut Project, names: &[String]) -> Result<(), Pr
         .collect();
     let active: Vec<String> = project.profiles.iter().cloned().chain(implied).collect();
     profiles(project, &active);
+}
+
+/// Keeps the services that are named, and what they depend on. A name may be a pattern with `*` and `?`.
+///
+/// # Errors
+/// Where there is no such service.
+pub(crate) fn services(project: &mut Project, names: &[String]) -> Result<(), Problem> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    enable(project, names);
     let mut wanted = IndexSet::new();
     let mut open: Vec<(String, bool)> = names.iter().map(|name| (name.clone(), true)).collect();
     while let Some((name, required)) = open.pop() {

@@ -18,8 +18,7 @@ pub(crate) fn run(context: &Context, request: ActRequest) -> Result<Exit, Error>
 
 /// The same, shown otherwise.
 pub(super) fn shown(context: &Context, request: ActRequest, show: Show) -> Result<Exit, Error> {
-    let project = context.project()?;
-    project.check_services(&request.services)?;
+    let project = context.project_of(&request.services)?;
     context.block_on(async {
         let mut client = client::expect(&project).await?;
         let verb = request.verb();

@@ -129,8 +129,7 @@ impl Build {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
         self.refused.refuse()?;
-        let project = context.project()?;
-        project.check_services(&self.services.services)?;
+        let project = context.project_of(&self.services.services)?;
         let names = super::pull::reach(&project, &self.services.services, self.with_dependencies);
         let names = in_order(&project, names);
         if context.global.dry_run {

@@ -47,8 +47,7 @@ pub(crate) struct Commit {
 impl Commit {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services([&self.service])?;
+        let project = context.project_of([&self.service])?;
         context.block_on(async {
             let service = &self.service;
             let instead = format!("`devctl --runtime {service}=docker up -d {service}` runs it in a container");

@@ -60,8 +60,7 @@ enum Action {
 impl Db {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services([&self.service])?;
+        let project = context.project_of([&self.service])?;
         context.block_on(async {
             if let Some(Action::Seed { what }) = &self.action
                 && what.is_empty()

@@ -83,8 +83,7 @@ impl Finding {
 impl Doctor {
     /// Runs it. Ends with 1 where a service cannot run.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services(&self.services.services)?;
+        let project = context.project_of(&self.services.services)?;
         let machine = Machine::look(&project.dirs.state);
         let env = standing::environment();
         let (is_up, ground) = context.block_on(async {

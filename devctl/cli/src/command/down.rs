@@ -22,7 +22,7 @@ use crate::verifications;
 const LEFT: &str = "left; the services still go down";
 
 /// Stop and remove services
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct Down {
     #[command(flatten)]
     services: Services,
@@ -48,6 +48,15 @@ pub(crate) struct Down {
 }
 
 impl Down {
+    /// Of the whole project, with its data, and without a word where all is well.
+    pub(super) fn everything() -> Self {
+        Self {
+            volumes: true,
+            remove_orphans: true,
+            ..Self::default()
+        }
+    }
+
     /// Nobody holds the project's containers: they are removed without a daemon.
     async fn containers(
         &self,
@@ -95,8 +104,7 @@ impl Down {
 
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services(&self.services.services)?;
+        let project = context.project_of(&self.services.services)?;
         if context.global.dry_run {
             return self.told(context, &project);
         }

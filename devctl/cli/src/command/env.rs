@@ -59,8 +59,7 @@ const OWN: &[&str] = &[
 impl Env {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services([&self.service])?;
+        let project = context.project_of([&self.service])?;
         let inside = context.block_on(self.inside(context, &project))?;
         let pairs = pairs(&inside);
         let mut out = io::stdout().lock();

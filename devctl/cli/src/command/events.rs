@@ -50,8 +50,7 @@ impl Events {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
         use std::io::Write as _;
-        let project = context.project()?;
-        project.check_services(&self.services.services)?;
+        let project = context.project_of(&self.services.services)?;
         let as_json = self.json || context.terminal.format == Format::Json;
         let style = context.terminal.out;
         context.block_on(async {

@@ -68,8 +68,7 @@ pub(crate) struct Exec {
 impl Exec {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services([&self.service])?;
+        let project = context.project_of([&self.service])?;
         context.block_on(async {
             let standing = standing::running(&project, &self.service, self.index).await?;
             if context.global.dry_run {

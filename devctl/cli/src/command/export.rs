@@ -32,8 +32,7 @@ pub(crate) struct Export {
 impl Export {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services([&self.service])?;
+        let project = context.project_of([&self.service])?;
         if self.output.is_none() && io::stdout().is_terminal() && !context.global.dry_run {
             return Err(Error::usage(
                 "an archive is nothing for a terminal",

@@ -36,8 +36,7 @@ enum Shape {
 impl Graph {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services(&self.services.services)?;
+        let project = context.project_of(&self.services.services)?;
         let status = ps::status(context, &project, Vec::new())?;
         let part = part(&status, &self.services.services);
         let default = if context.terminal.format == Format::Json {

@@ -49,8 +49,7 @@ struct Row {
 impl Images {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services(&self.services.services)?;
+        let project = context.project_of(&self.services.services)?;
         let mut rows = context.block_on(self.of_containers(context, &project))?;
         let status = super::ps::status(context, &project, self.services.services.clone())?;
         let wanted = |node: &&NodeStatus| self.is_wanted(&node.service) && node.runtime != "docker";

@@ -43,6 +43,7 @@ pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod stop;
 pub(crate) mod stub;
+pub(crate) mod test;
 pub(crate) mod top;
 pub(crate) mod traffic;
 pub(crate) mod up;

@@ -34,8 +34,7 @@ pub(crate) struct Port {
 impl Port {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services([&self.service])?;
+        let project = context.project_of([&self.service])?;
         let status = context.block_on(async {
             let mut client = client::expect(&project).await?;
             let request = StatusRequest {

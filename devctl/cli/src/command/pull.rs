@@ -63,8 +63,7 @@ impl Pull {
 
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services(&self.services.services)?;
+        let project = context.project_of(&self.services.services)?;
         let names = reach(
             &project,
             &self.services.services,

@@ -43,8 +43,7 @@ impl Push {
 
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services(&self.services.services)?;
+        let project = context.project_of(&self.services.services)?;
         let names = super::pull::reach(&project, &self.services.services, self.include_deps);
         let quiet = self.quiet || context.global.quiet;
         // Only what is built here, and has a name that somebody else can ask for.

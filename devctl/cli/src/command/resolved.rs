@@ -13,8 +13,7 @@ use crate::project::ProjectError;
 
 /// Asks the daemon (one is started where there is none: it alone knows the leases) and prints. Nothing is started.
 pub(crate) fn run(context: &Context, services: &[String], as_json: bool) -> Result<Exit, Error> {
-    let project = context.project()?;
-    project.check_services(services)?;
+    let project = context.project_of(services)?;
     let nodes = context.block_on(async {
         let mut client = client::find_or_start(&project).await?;
         let request = v1::UpRequest {

@@ -42,8 +42,7 @@ pub(crate) struct Rm {
 impl Rm {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services(&self.services.services)?;
+        let project = context.project_of(&self.services.services)?;
         context.block_on(async {
             match client::find(&project).await? {
                 Some(client) => self.nodes(context, client).await,

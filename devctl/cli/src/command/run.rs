@@ -1,6 +1,7 @@
 //! `run`: one command in place of a service's own, beside what the service needs: in a container of its own, or as a process with
 //! the service's environment, directory and ways to its neighbours.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ use crate::project::{Project, ProjectError};
 use crate::standing;
 
 /// Run one command in place of a service's own; what the service depends on is started first
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct Run {
     /// Build the service first
     #[arg(long)]
@@ -122,16 +123,31 @@ pub(crate) struct Run {
     #[arg(value_name = "SERVICE", add = complete::services())]
     service: String,
 
+    /// What the service does not set is as it is here.
+    #[arg(skip)]
+    callers_environment: bool,
+
     /// Command and arguments [default: the service's own]
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }
 
 impl Run {
+    /// `test`: a command of this caller's, beside a copy: in its own directory, with its own environment under the service's.
+    pub(super) fn beside(service: &str, command: Vec<String>, env: Vec<String>) -> Self {
+        Self {
+            service: service.to_owned(),
+            command,
+            env,
+            no_deps: true,
+            callers_environment: true,
+            ..Self::default()
+        }
+    }
+
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services([&self.service])?;
+        let project = context.project_of([&self.service])?;
         if context.global.dry_run {
             return self.told(context, &project);
         }
@@ -307,6 +323,10 @@ impl Run {
         }
         let ports = self.ports(&inside)?;
         let mut command = exec::command(&inside, &words)?;
+        if self.callers_environment {
+            let is_set = |name: &OsString| inside.environment.iter().any(|pair| name == pair.key.as_str());
+            command.envs(std::env::vars_os().filter(|(name, _)| !is_set(name)));
+        }
         command.envs(ports).envs(self.variables()?);
         if let Some(dir) = &self.workdir {
             command.current_dir(Path::new(&inside.directory).join(dir));

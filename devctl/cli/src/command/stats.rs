@@ -52,8 +52,7 @@ struct Row {
 impl Stats {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services(&self.services.services)?;
+        let project = context.project_of(&self.services.services)?;
         context.block_on(self.look(&project))
     }
 

@@ -44,8 +44,7 @@ impl Unstub {
 }
 
 fn ask(context: &Context, services: Vec<String>, off: bool) -> Result<Exit, Error> {
-    let project = context.project()?;
-    project.check_services(&services)?;
+    let project = context.project_of(&services)?;
     if context.global.dry_run {
         let action = if off {
             "let answer for itself"

@@ -22,8 +22,7 @@ pub(crate) struct Top {
 impl Top {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services(&self.services.services)?;
+        let project = context.project_of(&self.services.services)?;
         let tables = context.block_on(async {
             let mut tables = Vec::new();
             for running in standing::everything(&project, &self.services.services).await? {

@@ -7,6 +7,7 @@ use devctl_wire::v1::{LogQuery, NodeStatus, State, StatusRequest, UpRequest, Ver
 use nix::sys::signal::Signal;
 
 use super::create::Create;
+use super::test::Start;
 use crate::args::{Services, TalkFormat};
 use crate::client;
 use crate::context::Context;
@@ -168,6 +169,19 @@ impl Up {
         }
     }
 
+    /// `test`: a copy, waited for; its contracts are verified elsewhere.
+    pub(super) fn copied(start: Start) -> Self {
+        Self {
+            stub: start.stub,
+            build: start.build,
+            no_build: start.no_build,
+            wait: true,
+            wait_timeout: start.wait_timeout,
+            no_verify: true,
+            ..Self::detached(start.services)
+        }
+    }
+
     /// `scale`: of these services so many replicas, and nothing else of them is changed.
     pub(super) fn scaled(scale: Vec<(String, u32)>, no_deps: bool) -> Self {
         Self {
@@ -198,10 +212,10 @@ impl Up {
 
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        let named = [&self.services.services, &self.attach, &self.no_attach, &self.stub];
-        project.check_services(named.into_iter().flatten().chain(&self.exit_code_from))?;
-        project.check_services(self.scale.iter().map(|(service, _)| service))?;
+        let scaled = self.scale.iter().map(|(service, _)| service);
+        let named = [&self.services.services, &self.stub].into_iter().flatten();
+        let project = context.project_of(named.chain(&self.exit_code_from).chain(scaled))?;
+        project.check_services(self.attach.iter().chain(&self.no_attach))?;
         context.block_on(self.converse(context, &project))
     }
 

@@ -37,8 +37,7 @@ pub(crate) struct Volumes {
 impl Volumes {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services(&self.services.services)?;
+        let project = context.project_of(&self.services.services)?;
         let used = self.used(&project);
         let is_wanted = |key: &str| used.as_ref().is_none_or(|used| used.contains(key));
         let mut all = Vec::new();

@@ -38,8 +38,7 @@ pub(crate) struct Wait {
 impl Wait {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
-        let project = context.project()?;
-        project.check_services(&self.services)?;
+        let project = context.project_of(&self.services)?;
         context.block_on(async {
             match client::find(&project).await? {
                 Some(mut client) => {

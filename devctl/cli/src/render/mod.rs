@@ -60,9 +60,15 @@ pub(crate) struct Show {
     pub(crate) quiet: bool,
 }
 
-/// The renderer for the format that was decided on.
-pub(crate) fn renderer(terminal: Terminal, show: Show) -> Box<dyn Render> {
+/// The renderer for the format that was decided on. Aside: everything is talk.
+pub(crate) fn renderer(terminal: Terminal, show: Show, aside: bool) -> Box<dyn Render> {
+    let err = || Box::new(io::stderr());
     match terminal.format {
+        Format::Json if aside => Box::new(json::Json::new(err())),
+        _ if aside => {
+            let out = terminal.err;
+            Box::new(plain::Plain::new(err(), err(), Terminal { out, ..terminal }, show))
+        }
         Format::Tty => Box::new(tty::Tty::new(Box::new(io::stdout()), terminal.out, show)),
         Format::Plain => Box::new(plain::Plain::new(
             Box::new(io::stdout()),

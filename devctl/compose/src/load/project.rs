@@ -39,6 +39,7 @@ pub(super) fn build(session: &mut Session, found: &Found, mut tree: Node) -> Pro
     project.compose_files = found.files.iter().map(PathBuf::from).collect();
     project.environment = found.environment.clone();
     select::profiles(&mut project, &found.profiles);
+    select::enable(&mut project, &session.options.enabled_services);
     if !session.options.no_consistency {
         stage(&mut session.problems, |problems| {
             consistency::check(&mut project, &tree, problems)

@@ -43,6 +43,7 @@ fn options(source: &v1::Source) -> LoadOptions {
         project_directory: directory(&source.project_directory),
         project_name: (!source.project_name.is_empty()).then(|| source.project_name.clone()),
         profiles: source.profiles.clone(),
+        enabled_services: source.named_services.clone(),
         env_files: source.env_files.iter().map(PathBuf::from).collect(),
         environment: source.environment.clone().into_iter().collect(),
         ..LoadOptions::default()
