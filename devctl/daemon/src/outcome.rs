@@ -146,9 +146,12 @@ impl Waiter {
     fn changed(&self, all: &Loop) -> u32 {
         let since = self.since;
         let started = |id: &&NodeId| {
-            all.state
-                .node(id)
-                .is_some_and(|node| node.run.iter().chain(&node.done).any(|run| run.issued >= since))
+            all.state.node(id).is_some_and(|node| {
+                node.run
+                    .iter()
+                    .chain(&node.done)
+                    .any(|run| run.issued >= since && !run.adopted)
+            })
         };
         u32::try_from(self.scope.iter().filter(started).count()).unwrap_or(u32::MAX)
     }
@@ -224,7 +227,7 @@ impl Waiter {
         let exit_code = node
             .and_then(|node| node.last.as_ref())
             .and_then(|last| match last.exit {
-                devctl_core::engine::Exit::Code(code) if !last.asked => Some(code),
+                devctl_core::engine::Exit::Code(code) if last.told.is_none() => Some(code),
                 _ => None,
             });
         let run = node.and_then(|node| node.run.as_ref());
