@@ -20,6 +20,8 @@ pub(crate) struct Waiter {
     pub(crate) deadline: Option<Time>,
     /// It stays after it has been told, until everything has ended.
     pub(crate) stays: bool,
+    /// It has asked for these nodes to be removed.
+    pub(crate) removes: bool,
     reply: Reply,
 }
 
@@ -31,6 +33,7 @@ impl Waiter {
             since,
             deadline: None,
             stays: false,
+            removes: false,
             reply,
         }
     }
@@ -109,6 +112,7 @@ impl Waiter {
         let mut outcome = self.base(all, path, now);
         outcome.result = match result {
             v1::Result::Ready if changed == 0 => v1::Result::Unchanged,
+            v1::Result::Stopped if self.removes => v1::Result::Removed,
             result => result,
         }
         .into();
