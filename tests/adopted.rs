@@ -40,7 +40,7 @@ volumes: {{data: {{}}}}
 }
 
 fn end_its_daemon(project: &Containers) {
-    kill(Pid::from_raw(project.daemon()), Signal::SIGKILL).expect("the daemon is there");
+    kill(Pid::from_raw(project.project.daemon()), Signal::SIGKILL).expect("the daemon is there");
     project.project.wait_until_gone(Duration::from_secs(5));
 }
 
