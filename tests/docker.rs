@@ -163,6 +163,14 @@ fn a_changed_service_is_made_anew_and_keeps_its_anonymous_volume() {
     let (_, body) = get(&project.published("web", "80"), "/").expect("an answer");
     assert_eq!(body.trim(), "from another one");
     assert!(docker(&["exec", &web, "ls", "/anonymous/kept"]).is_some());
+    // It was mounted by its name, which the engine takes for one that somebody gave: it goes with its container all the same.
+    let volume = project.inspect(
+        "web-1",
+        "{{range .Mounts}}{{if eq .Destination \"/anonymous\"}}{{.Name}}{{end}}{{end}}",
+    );
+    assert_eq!(volume.len(), 64, "{volume}");
+    project.ok(&["down", "-v", "-t", "0"]);
+    assert_eq!(docker(&["volume", "inspect", &volume]), None, "it is left");
 }
 
 #[test]

@@ -257,6 +257,105 @@ fn an_engine_that_goes_away_holds_what_runs_there_until_it_is_back() {
     assert_eq!(down.code, 0, "{down:?}");
 }
 
+/// Ten containers, each layer needing the one before it, a job between them, and a process beside them.
+fn graph() -> Project {
+    let service = |name: &str, needs: &str| {
+        format!(
+            "  {name}: {{image: busybox, init: true, command: sleep 3600, healthcheck: {{test: [CMD, \"true\"], interval: 1s}}, depends_on: {needs}}}\n"
+        )
+    };
+    let healthy = |names: &[&str]| {
+        let each = names
+            .iter()
+            .map(|name| format!("{name}: {{condition: service_healthy}}"));
+        format!("{{{}}}", each.collect::<Vec<_>>().join(", "))
+    };
+    let mut all = format!("name: dve{}\nservices:\n", free_port());
+    for database in ["db-a", "db-b", "db-c"] {
+        all.push_str(&service(database, "[]"));
+    }
+    all.push_str(&service("service-a", &healthy(&["db-a"])));
+    all.push_str(&service("service-b", &healthy(&["db-a", "db-b"])));
+    all.push_str(&service("service-c", &healthy(&["db-c"])));
+    all.push_str(
+        "  seed: {image: busybox, command: echo seeding, depends_on: {service-a: {condition: service_healthy}}}\n",
+    );
+    all.push_str(&service("gateway", &healthy(&["service-a", "service-b", "service-c"])));
+    all.push_str(&service(
+        "bff",
+        "{gateway: {condition: service_healthy}, seed: {condition: service_completed_successfully}}",
+    ));
+    all.push_str(&service("web", &healthy(&["bff"])));
+    all.push_str(&service("admin", &healthy(&["gateway"])));
+    all.push_str(
+        "  outside:\n    image: app\n    environment: {NAME: outside}\n    depends_on: {db-a: {condition: service_healthy}}\n    x-devctl:\n      native: {command: [python3, $SERVICE], ports: {\"8080\": PORT}, ready: /healthz}\n",
+    );
+    Project::new(&all)
+}
+
+#[test]
+fn a_graph_comes_back_each_after_what_it_needs_and_its_job_stays_done() {
+    let Some(engine) = Engine::start("10.231.80.0/24", None) else {
+        return;
+    };
+    let project = graph();
+    let up = devctl(&project, &engine, &["up", "-d", "--wait"]);
+    assert_eq!(up.code, 0, "{up:?}");
+    let process = project.pid("outside");
+    let order = [
+        ("db-a", "service-a"),
+        ("db-b", "service-b"),
+        ("db-c", "service-c"),
+        ("service-b", "gateway"),
+        ("gateway", "bff"),
+        ("bff", "web"),
+    ];
+    // Only the engine, and then everything: a machine that was switched off.
+    for daemon_too in [false, true] {
+        if daemon_too {
+            let processes = project.processes();
+            let daemon = processes.iter().find(|(_, command)| command.contains("__daemon"));
+            let daemon = daemon.map(|(pid, _)| Pid::from_raw(*pid)).expect("a daemon");
+            kill(daemon, Signal::SIGKILL).expect("it runs");
+            project.wait_until_gone(Duration::from_secs(5));
+        }
+        engine.end(Signal::SIGKILL);
+        engine.begin();
+        if daemon_too {
+            let up = devctl(&project, &engine, &["up", "-d", "--wait"]);
+            assert_eq!(up.code, 0, "{up:?}");
+        }
+        let seen = wait_for("all to be ready again", Duration::from_secs(60), || {
+            let seen = devctl(&project, &engine, &["ps"]).out;
+            let up = seen.lines().filter(|line| line.contains("ready for"));
+            (up.count() == 11).then_some(seen)
+        });
+        let told = devctl(&project, &engine, &["events", "--since", "10m", "--until", "0s"]).out;
+        if !daemon_too {
+            assert!(told.contains("10 containers had ended with it"), "{told}");
+            assert_eq!(project.pid("outside"), process, "{seen}");
+        }
+        for (before, after) in order {
+            let at = |line: String| told.rfind(&line).unwrap_or_else(|| panic!("no `{line}`:\n{told}"));
+            assert!(
+                at(format!("{before}  ready after")) < at(format!("{after}  starting")),
+                "{after} was started before {before} was there:\n{told}"
+            );
+        }
+        let seeded = devctl(&project, &engine, &["logs", "--no-log-prefix", "seed"]).out;
+        assert_eq!(seeded.matches("seeding").count(), 1, "{told}");
+    }
+    let down = devctl(&project, &engine, &["down", "-t", "0"]);
+    assert_eq!(down.code, 0, "{down:?}");
+    assert!(engine.docker(&["network", "prune", "-f"]));
+    let left = Command::new("docker")
+        .args(["ps", "-aq"])
+        .env("DOCKER_HOST", engine.host())
+        .output()
+        .expect("docker can be run");
+    assert!(left.stdout.is_empty(), "something is left");
+}
+
 #[test]
 fn no_address_range_and_no_disk_are_each_one_line_and_a_next_step() {
     let Some(engine) = Engine::start("10.231.79.0/25", Some("48m")) else {

@@ -1,5 +1,6 @@
 //! What devctl promises, one file per promise, on the real thing: real processes, real PostgreSQL, real RabbitMQ.
 
+mod adopted;
 mod contracts;
 mod copies;
 mod crash;

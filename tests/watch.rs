@@ -1,9 +1,9 @@
-//! `develop.watch` in containers: every action of the Compose specification, with its patterns as Docker reads them.
+//! `develop.watch`: every action of the Compose specification in containers, with its patterns as Docker reads them, and what is left of it for a process.
 
 use std::time::Duration;
 
 use crate::support::containers::{Containers, IMAGE, docker, project};
-use crate::support::{free_port, get, wait_for};
+use crate::support::{Project, free_port, get, wait_for};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -202,4 +202,47 @@ services:
         let left = docker(&["image", "ls", "-q", "--filter", "dangling=true", "--filter", &label])?;
         left.is_empty().then_some(())
     });
+}
+
+#[test]
+fn a_process_has_its_files_and_is_told_by_the_command() {
+    let compose = r#"
+services:
+  web:
+    image: app
+    environment: {NAME: web}
+    develop:
+      watch:
+        - action: sync+exec
+          path: ./conf
+          target: /conf
+          exec: {command: [sh, -c, "cp conf/word told.$$NAME && echo . >> conf/count"]}
+    x-devctl:
+      native: {command: [python3, $SERVICE], ports: {"8080": PORT}, ready: /healthz}
+"#;
+    let project = Project::new(compose);
+    project.write("conf/word", "one");
+    project.ok(&["up", "-d", "--wait"]);
+    let pid = project.pid("web");
+    let is_told = |word: &str| {
+        project.write("conf/word", word);
+        wait_for(&format!("`{word}` to be told"), LONG, || {
+            let told = std::fs::read_to_string(project.dir().join("told.web"));
+            told.is_ok_and(|told| told == word).then_some(())
+        });
+    };
+    is_told("two");
+    // Its command writes among its own sources: that ends by itself, and what a person saves still counts.
+    wait_for("its own output to be named", LONG, || {
+        let told = project.ok(&["events", "--since", "1h", "--until", "0s"]).out;
+        told.contains("it writes `count` itself").then_some(())
+    });
+    is_told("three");
+    assert_eq!(project.pid("web"), pid, "sync+exec restarts nothing");
+    std::fs::remove_file(project.dir().join("conf/word")).expect("it is there");
+    let told = wait_for("the failure to be told", LONG, || {
+        let told = project.ok(&["events", "--since", "1h", "--until", "0s"]).out;
+        told.contains("not synced").then_some(told)
+    });
+    assert!(told.contains("sync+exec"), "{told}");
 }

@@ -236,9 +236,13 @@ pub(crate) fn exit(close: &Close) -> Exit {
         Close::Signal(signal) => Exit::Signal(*signal as i32),
         Close::End => Exit::Ok,
         Close::Outcome(outcome) => match outcome.result() {
-            Ended::Ready | Ended::Stopped | Ended::Unchanged | Ended::Planned | Ended::Done | Ended::Unspecified => {
-                Exit::Ok
-            }
+            Ended::Ready
+            | Ended::Stopped
+            | Ended::Removed
+            | Ended::Unchanged
+            | Ended::Planned
+            | Ended::Done
+            | Ended::Unspecified => Exit::Ok,
             Ended::Failed | Ended::TimedOut => Exit::Failed,
             Ended::Invalid => Exit::CouldNotRun,
         },

@@ -78,6 +78,16 @@ impl Container {
         exit
     }
 
+    /// How it has ended, seen from now, after its engine was away. None: it goes on, or nobody can tell.
+    pub(crate) async fn has_ended(&self) -> Option<Exit> {
+        match self.engine.look(&self.id).await {
+            Ok(None) => Some(Exit::Unknown),
+            Ok(Some(seen)) if seen.running && seen.started == self.started => None,
+            Ok(Some(_)) => Some(Exit::WithEngine),
+            Err(_) => None,
+        }
+    }
+
     async fn ended(&self) -> Exit {
         let mut events = self.events.subscribe();
         let mut lost = false;

@@ -20,6 +20,8 @@ pub(crate) struct Waiter {
     pub(crate) deadline: Option<Time>,
     /// It stays after it has been told, until everything has ended.
     pub(crate) stays: bool,
+    /// It has asked for these nodes to be removed.
+    pub(crate) removes: bool,
     reply: Reply,
 }
 
@@ -31,6 +33,7 @@ impl Waiter {
             since,
             deadline: None,
             stays: false,
+            removes: false,
             reply,
         }
     }
@@ -109,6 +112,7 @@ impl Waiter {
         let mut outcome = self.base(all, path, now);
         outcome.result = match result {
             v1::Result::Ready if changed == 0 => v1::Result::Unchanged,
+            v1::Result::Stopped if self.removes => v1::Result::Removed,
             result => result,
         }
         .into();
@@ -146,9 +150,12 @@ impl Waiter {
     fn changed(&self, all: &Loop) -> u32 {
         let since = self.since;
         let started = |id: &&NodeId| {
-            all.state
-                .node(id)
-                .is_some_and(|node| node.run.iter().chain(&node.done).any(|run| run.issued >= since))
+            all.state.node(id).is_some_and(|node| {
+                node.run
+                    .iter()
+                    .chain(&node.done)
+                    .any(|run| run.issued >= since && !run.adopted)
+            })
         };
         u32::try_from(self.scope.iter().filter(started).count()).unwrap_or(u32::MAX)
     }
@@ -224,7 +231,7 @@ impl Waiter {
         let exit_code = node
             .and_then(|node| node.last.as_ref())
             .and_then(|last| match last.exit {
-                devctl_core::engine::Exit::Code(code) if !last.asked => Some(code),
+                devctl_core::engine::Exit::Code(code) if last.told.is_none() => Some(code),
                 _ => None,
             });
         let run = node.and_then(|node| node.run.as_ref());

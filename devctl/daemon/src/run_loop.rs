@@ -1,6 +1,7 @@
 //! The one loop: wait, name the event, step, perform. Nothing in it blocks.
 
 mod commands;
+mod host;
 mod stand_ins;
 
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::command::{Command, ProjectFacts, Remark};
+use crate::command::{Command, ProjectFacts};
 use crate::convert;
 use crate::feed::Feed;
 use crate::live::Live;
@@ -47,6 +48,8 @@ pub(crate) enum Wake {
     Live { run: u64, live: Box<Live> },
     /// An engine went away (`lost`: what it last said), or is back.
     Engine { host: String, lost: Option<String> },
+    /// What runs in an engine that is back was looked at, in the look of this number: so many had ended with it.
+    EngineLooked { host: String, look: u64, ended: usize },
     /// A container of the project's was started: by this daemon, or by somebody else.
     StartedOutside { id: String },
     /// A container of the project's was held still, or let go on: by this daemon, or by somebody else.
@@ -78,6 +81,8 @@ pub(crate) struct Loop {
     downed: bool,
     /// Since when there is nothing to do and nobody to serve.
     idle_since: Option<tokio::time::Instant>,
+    /// Counts how often an engine went away or came back: what was looked at before is of no use then.
+    looks: u64,
     /// What the last `down` could not remove.
     pub(crate) left: Vec<(NodeId, DockerError)>,
     pacts: stand_ins::Pacts,
@@ -121,6 +126,7 @@ impl Loop {
             replanned: None,
             downed: false,
             idle_since: None,
+            looks: 0,
             left: Vec::new(),
             pacts: stand_ins::Pacts::default(),
         }
@@ -222,7 +228,8 @@ impl Loop {
                 self.command(command);
             }
             Wake::Left { node, error } => self.left.push((node, error)),
-            Wake::Engine { host, lost } => self.engine(&host, lost),
+            Wake::Engine { host, lost } => self.engine(host, lost),
+            Wake::EngineLooked { host, look, ended } => self.engine_looked(host, look, ended),
             Wake::HeldOutside { id, still } => {
                 let held = self
                     .performer
@@ -245,29 +252,6 @@ impl Loop {
                 if let Some(node) = node {
                     self.step(Event::StartedOutside { node });
                 }
-            }
-        }
-    }
-
-    /// One line for all of an engine's containers; each of them says so as its hold.
-    fn engine(&mut self, address: &str, lost: Option<String>) {
-        let host = address.to_owned();
-        let remark = |text: String, help: Option<&str>| Remark {
-            node: None,
-            text,
-            help: help.map(str::to_owned),
-        };
-        match lost {
-            Some(why) => {
-                let text =
-                    format!("Docker at `{host}` does not answer any more ({why}): its containers are waited for");
-                let help = "start it again; what runs there is looked at as soon as it answers";
-                self.remark(remark(text, Some(help)));
-                self.step(Event::Away { host, why });
-            }
-            None => {
-                self.remark(remark(format!("Docker at `{host}` is back"), None));
-                self.step(Event::Back { host });
             }
         }
     }

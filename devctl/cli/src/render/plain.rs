@@ -49,9 +49,11 @@ impl Plain {
 impl Render for Plain {
     fn update(&mut self, update: &Update, now: i64) -> io::Result<()> {
         match &update.what {
-            Some(What::Notice(heard)) if self.show.quiet && heard.level() == Level::Info => Ok(()),
             Some(What::Notice(heard)) => {
                 self.told.note(heard);
+                if self.show.quiet && heard.level() == Level::Info {
+                    return Ok(());
+                }
                 self.say(&notice::notice(heard, self.err_style))
             }
             Some(What::Plan(plan)) if self.show.plan => {

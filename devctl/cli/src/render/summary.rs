@@ -48,6 +48,10 @@ pub(crate) fn lines<'a>(
         }
         Ended::TimedOut => lines.push(style.error(&format!("not ready after {time}"))),
         Ended::Stopped => lines.push(format!("stopped in {time}")),
+        Ended::Removed => {
+            let names = told.removed().join(", ");
+            lines.push(format!("{} in {time}", format!("removed {names}").trim_end()));
+        }
         Ended::Done => lines.push(format!("done in {time}")),
         Ended::Planned => lines.push(style.dim("nothing was done (--dry-run)")),
         Ended::Invalid | Ended::Unspecified => {}

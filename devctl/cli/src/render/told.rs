@@ -1,4 +1,4 @@
-//! What a notice has told of a failure already: what stands at the end does not tell it again.
+//! What notices have told already: what stands at the end does not tell a failure again, and sums up what was removed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,17 +8,26 @@ use devctl_wire::v1::{Failure, Level, Notice};
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     lines: HashMap<String, HashSet<String>>,
+    removed: Vec<String>,
 }
 
 impl Told {
     /// A notice is shown.
     pub(crate) fn note(&mut self, notice: &Notice) {
+        if notice.kind == "removed" {
+            self.removed.push(notice.node.clone());
+        }
         if notice.level() == Level::Info || notice.node.is_empty() {
             return;
         }
         let lines = self.lines.entry(notice.node.clone()).or_default();
         lines.insert(notice.text.clone());
         lines.extend(notice.lines.iter().map(|line| line.trim_end().to_owned()));
+    }
+
+    /// The nodes that are gone, in the order of their going.
+    pub(crate) fn removed(&self) -> &[String] {
+        &self.removed
     }
 
     /// What of a failure is still to be told; None where nothing is.

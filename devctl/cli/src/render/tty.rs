@@ -100,8 +100,8 @@ impl Render for Tty {
             Some(What::Notice(heard)) => {
                 let of_line = !heard.node.is_empty() && !outlasts_line(&heard.kind);
                 let shown_by_line = heard.level() == Level::Info && of_line && heard.lines.is_empty();
+                self.told.note(heard);
                 if !(shown_by_line || self.show.quiet && heard.level() == Level::Info) {
-                    self.told.note(heard);
                     self.above.extend(notice::notice(heard, self.style));
                 }
             }

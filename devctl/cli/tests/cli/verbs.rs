@@ -43,6 +43,28 @@ fn down_tells_what_stops() {
 }
 
 #[test]
+fn rm_tells_what_it_has_removed() {
+    let sandbox = Sandbox::shop();
+    let _daemon = sandbox.daemon(Script {
+        status: crate::stories::status(),
+        down: vec![
+            notice("api", Level::Info, "removed", "removed"),
+            notice("db", Level::Info, "removed", "removed"),
+            ended(Ended::Removed),
+        ],
+        ..Default::default()
+    });
+    assert_snapshot!(sandbox.devctl(&["rm", "--stop", "--force"]), @r#"
+    status: 0
+    --- stdout
+    removed api, db in 1.5 s
+    --- stderr
+    api  removed
+    db  removed
+    "#);
+}
+
+#[test]
 fn each_verb_asks_for_itself() {
     let cases: [(&[&str], Verb); 4] = [
         (&["start", "--wait", "api"], Verb::Start),

@@ -17,9 +17,15 @@ impl State {
                 node: id, hash, number, ..
             } = found;
             let plan = up.plan.nodes.get(id);
+            let memories = &mut self.memories;
             let node = self.nodes.entry(id.clone()).or_insert_with(|| {
                 let plan = plan.cloned().unwrap_or_else(|| NodePlan::new(id.clone(), hash.clone()));
-                Node::new(plan, now)
+                let mut node = Node::new(plan, now);
+                // The sources that it was built from are known, as long as nobody else has built it since.
+                if let Some(memory) = memories.remove(id).filter(|known| known.artefact == found.artefact) {
+                    node.recall(memory);
+                }
+                node
             });
             if !node.quiet() {
                 continue;
@@ -36,6 +42,8 @@ impl State {
             let mut run = new_run(node, number, Gate::Asked(now), now);
             run.hash = hash.clone();
             run.artefact = found.artefact.clone();
+            run.adopted = true;
+            run.paused = found.paused.then_some(now);
             node.build.artefact = found.artefact.clone();
             node.run = Some(run);
             node.wanted = Wanted::Up;

@@ -328,7 +328,7 @@ impl State {
         let Some(run) = node.run.as_ref().filter(|run| run.is_ready() && (verify || tests)) else {
             return;
         };
-        let crashed = node.last.as_ref().is_some_and(|last| !last.asked);
+        let crashed = node.last.as_ref().is_some_and(|last| last.told.is_none());
         let contracts = &mut node.contracts;
         let before = contracts.of.as_ref();
         let same_run = || before.map_or(run.number, |of| of.run);

@@ -113,8 +113,13 @@ impl State {
                     link(Phase::Build, to - from);
                     break;
                 }
-                Gate::Before(at) if at > since => {
-                    link(Phase::Stop, at - since);
+                Gate::Before(told, at) if at > since => {
+                    let told = told.max(since);
+                    link(Phase::Stop, at - told);
+                    // What took its place was built first.
+                    if let Some((from, to)) = node.build.span.filter(|(_, to)| (since..=told).contains(to)) {
+                        link(Phase::Build, to - from.max(since));
+                    }
                     break;
                 }
                 _ => break,

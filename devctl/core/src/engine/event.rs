@@ -214,6 +214,8 @@ pub struct Found {
     pub number: Option<u64>,
     /// What it was made from, as a build names its product: an equal one replaces nothing.
     pub artefact: Option<ContentHash>,
+    /// It is held still.
+    pub paused: bool,
 }
 
 /// start, stop, restart, kill.

@@ -128,6 +128,7 @@ impl State {
         let node = self.nodes.get(id)?;
         self.own_hold(node, now)
             .or_else(|| self.dependency_holds(node, now).next())
+            .or_else(|| self.data_hold(node, now))
     }
 
     /// Every reason, the node's own first; what will never come stands before what is still awaited.
@@ -139,6 +140,7 @@ impl State {
         self.own_hold(node, now)
             .into_iter()
             .chain(self.dependency_holds(node, now))
+            .chain(self.data_hold(node, now))
             .collect()
     }
 
@@ -206,6 +208,21 @@ impl State {
             }
         }
         never.into_iter().chain(awaited)
+    }
+
+    /// A job that was done before: whether that still holds is only known once all the data that it had worked on has been looked at. What
+    /// it depends on may be there earlier, where that was taken over.
+    fn data_hold(&self, node: &Node, now: Time) -> Option<Hold> {
+        let done = self.done_before(node)?;
+        let (on, input) = self.nodes.iter().find(|(id, input)| {
+            let starting = input.run.as_ref().is_some_and(|run| run.phase == RunPhase::Starting);
+            starting && done.inputs.contains_key(&id.to_string())
+        })?;
+        Some(Hold::Dependency {
+            on: on.clone(),
+            condition: Condition::Started,
+            state: self.progress(input, now),
+        })
     }
 
     fn met(&self, dep: &Dependency, now: Time) -> Met {

@@ -152,6 +152,8 @@ pub struct Run {
     pub replaces: Option<Replace>,
     /// When the engine asked for it.
     pub issued: Time,
+    /// It ran before this daemon did, and was taken over.
+    pub adopted: bool,
     /// What it had waited for last.
     pub gate: Gate,
     /// When the driver had started it.
@@ -203,8 +205,8 @@ pub enum Gate {
     Dependency(NodeId, Time),
     /// Its build, from and to.
     Build(Time, Time),
-    /// The run before it, which had to end first; or the back-off.
-    Before(Time),
+    /// The run before it, which had to end first: from when it was told to, to its end. Or the back-off.
+    Before(Time, Time),
 }
 
 impl Gate {
@@ -212,7 +214,7 @@ impl Gate {
     #[must_use]
     pub fn at(&self) -> Time {
         match self {
-            Gate::Asked(at) | Gate::Dependency(_, at) | Gate::Build(_, at) | Gate::Before(at) => *at,
+            Gate::Asked(at) | Gate::Dependency(_, at) | Gate::Build(_, at) | Gate::Before(_, at) => *at,
         }
     }
 }
@@ -256,8 +258,8 @@ pub struct Ended {
     pub exit: Exit,
     /// When.
     pub at: Time,
-    /// It was told to.
-    pub asked: bool,
+    /// When it was told to. None: it ended by itself.
+    pub told: Option<Time>,
 }
 
 /// Where a node's build stands.

@@ -232,6 +232,8 @@ impl NoticeKind {
             },
             Self::Tested { outcome: Err(_) } => Level::Error,
             Self::Exited { exit } if exit.is_outside() => Level::Warning,
+            // No failure of its own, and told as one of the engine's.
+            Self::Exited { exit: Exit::WithEngine } => Level::Info,
             Self::Exited { exit } if !exit.success() => Level::Error,
             Self::RestartScheduled { .. } | Self::Warning { .. } => Level::Warning,
             Self::Planned {

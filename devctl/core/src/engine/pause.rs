@@ -15,19 +15,39 @@ impl State {
         if node.plan.kind == Kind::Stub {
             return;
         }
-        let Some(run) = node.run.as_mut().filter(|run| run.phase == RunPhase::Running) else {
+        let Some(run) = node.run.as_mut().filter(|run| !run.is_stopping()) else {
             return;
         };
-        if run.paused.is_some() == still {
+        // One that is being started is not held; one that is being taken over may be, and goes on as soon as it is there.
+        if run.paused.is_some() == still || (still && run.phase == RunPhase::Starting) {
             return;
         }
         run.holding = Some(still);
         run.not_held = None;
+        if run.phase == RunPhase::Starting {
+            return;
+        }
         out.push(Effect::Hold {
             node: id.clone(),
             run: run.number,
             still,
         });
+    }
+
+    /// A run that was held still when it was taken over is there now: it goes on if somebody has asked for that meanwhile.
+    pub(super) fn let_go_on_if_asked(&mut self, id: &NodeId, number: u64, out: &mut Vec<Effect>) {
+        let Some((node, _)) = self.run_of(id, number) else {
+            return;
+        };
+        if let Some(run) = node.find_mut(number)
+            && let Some(still) = run.holding
+        {
+            out.push(Effect::Hold {
+                node: id.clone(),
+                run: number,
+                still,
+            });
+        }
     }
 
     pub(super) fn on_held(

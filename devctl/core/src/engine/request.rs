@@ -74,6 +74,9 @@ impl State {
                         node.replace = Some(Replace::new(reason.clone(), now, false));
                         node.completion = None;
                     }
+                    if !up.no_start {
+                        self.hold_still(&id, false, out);
+                    }
                 }
                 Action::Remove | Action::Orphan => {}
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::node::Memory;
+use super::node::{Completion, Memory, Node};
 use super::state::State;
 use crate::NodeId;
 
@@ -42,13 +42,19 @@ impl State {
         inputs
     }
 
+    /// What a job has done before, where neither it nor what was built for it is new. Its data may be.
+    pub(super) fn done_before<'a>(&self, node: &'a Node) -> Option<&'a Completion> {
+        let same = |done: &&Completion| done.hash == node.plan.hash && done.artefact == node.build.artefact;
+        node.completion
+            .as_ref()
+            .filter(same)
+            .filter(|_| node.plan.is_one_shot())
+    }
+
     /// A job's work is done: neither it, nor what was built for it, nor any data that it worked on is new.
     pub(super) fn still_completed(&self, id: &NodeId) -> bool {
-        let Some(node) = self.nodes.get(id) else { return false };
-        node.plan.is_one_shot()
-            && node.completion.as_ref().is_some_and(|done| {
-                done.hash == node.plan.hash && done.artefact == node.build.artefact && done.inputs == self.inputs(id)
-            })
+        let done = self.nodes.get(id).and_then(|node| self.done_before(node));
+        done.is_some_and(|done| done.inputs == self.inputs(id))
     }
 
     /// A server came up, perhaps on new data: jobs that had worked on the old data are looked at again.
@@ -105,6 +111,12 @@ impl State {
                 artefact: node.build.artefact,
             },
         );
+    }
+
+    /// What is known of a node that is not there now.
+    #[must_use]
+    pub fn memory(&self, id: &NodeId) -> Option<&Memory> {
+        self.memories.get(id)
     }
 
     /// Nodes that are not there now, and what is known of them.

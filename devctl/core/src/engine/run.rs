@@ -24,10 +24,10 @@ impl State {
             return;
         }
         run.phase = RunPhase::Running;
-        if tested {
-            run.health.next = Some(now);
-        } else {
+        if !tested {
             run.ready = Some(now);
+        } else if run.paused.is_none() {
+            run.health.next = Some(now);
         }
         self.notice(
             Some(id),
@@ -38,6 +38,7 @@ impl State {
             now,
             out,
         );
+        self.let_go_on_if_asked(id, number, out);
         if started.data.is_some() {
             self.look_again_at_jobs(id);
         }
@@ -142,7 +143,7 @@ impl State {
                     run: number,
                     exit: exit.clone(),
                     at: now,
-                    asked: true,
+                    told: Some(since),
                 });
             }
             self.notice(
@@ -168,7 +169,7 @@ impl State {
                     run: number,
                     exit: exit.clone(),
                     at: now,
-                    asked: false,
+                    told: None,
                 });
                 if let Some(next) = node.next.take() {
                     // The serving run is gone: the one that was to take its place is the run now.

@@ -145,7 +145,11 @@ impl State {
         if node.plan.swap == Swap::Overlap && !replace.stop_first && run.is_ready() {
             let number = self.number();
             let Some(node) = self.nodes.get_mut(id) else { return };
-            let mut next = new_run(node, number, Gate::Asked(replace.since), now);
+            let gate = match node.build.span {
+                Some((from, to)) if to > replace.since => Gate::Build(from, to),
+                _ => Gate::Asked(replace.since),
+            };
+            let mut next = new_run(node, number, gate, now);
             next.replaces = Some(Replace {
                 begun: Some(now),
                 ..replace.clone()
@@ -306,7 +310,7 @@ impl State {
         let before = node
             .last
             .as_ref()
-            .map(|last| Gate::Before(node.not_before.unwrap_or(last.at)));
+            .map(|last| Gate::Before(last.told.unwrap_or(last.at), node.not_before.unwrap_or(last.at)));
         dependencies
             .chain(build)
             .chain(before)
@@ -324,6 +328,7 @@ pub(super) fn new_run(node: &Node, number: u64, gate: Gate, now: Time) -> Run {
         artefact: node.build.artefact.clone(),
         replaces: None,
         issued: now,
+        adopted: false,
         gate,
         started: None,
         prepared: Duration::ZERO,

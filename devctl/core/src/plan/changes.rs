@@ -52,6 +52,16 @@ impl Action {
     }
 }
 
+/// A job of an earlier daemon whose work is done, as far as can be told before anything is looked at: all that it had worked on still runs.
+fn was_done(up: &Up, state: &State, id: &NodeId) -> bool {
+    let Some(plan) = up.plan.nodes.get(id).filter(|plan| plan.is_one_shot()) else {
+        return false;
+    };
+    let runs = |name: &String| up.found.iter().any(|found| found.node.to_string() == *name);
+    let done = state.memory(id).and_then(|memory| memory.completion.as_ref());
+    !up.force_recreate && done.is_some_and(|done| done.hash == plan.hash && done.inputs.keys().all(runs))
+}
+
 /// Compares what `up` wants with `state`. Nothing is done.
 #[must_use]
 pub fn changes(up: &Up, state: &State) -> Vec<Change> {
@@ -70,6 +80,7 @@ pub fn changes(up: &Up, state: &State) -> Vec<Change> {
                 Some(found) if found.hash == plan.hash && !up.force_recreate => push(Action::Keep, "it runs already"),
                 Some(_) if up.no_recreate => push(Action::Keep, "it runs already"),
                 Some(_) => push(Action::Recreate, "its configuration has changed"),
+                None if was_done(up, state, id) => push(Action::Keep, "completed before"),
                 None => push(Action::Create, ""),
             }
             continue;

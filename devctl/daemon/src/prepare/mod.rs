@@ -292,6 +292,7 @@ fn found(running: &[Listed], choices: &HashMap<String, Choice>) -> Vec<Found> {
             hash: ContentHash(container.label(labels::HASH).unwrap_or_default().to_owned()),
             number: None,
             artefact: Some(ContentHash(container.image_id.clone())),
+            paused: container.state == "paused",
         })
         .collect()
 }

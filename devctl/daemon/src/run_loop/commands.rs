@@ -13,6 +13,7 @@ use crate::convert;
 use crate::outcome::Waiter;
 use crate::records::KNOWN_PROJECT;
 use crate::snapshot;
+use crate::spec::What;
 use crate::sync;
 use crate::watch::{Contained, Watched};
 
@@ -29,6 +30,9 @@ impl Loop {
                     .clone()
                     .unwrap_or_else(|| self.state.nodes().map(|(id, _)| id.clone()).collect());
                 self.wait(Wait::Ended, scope, 0, reply);
+                if let Some(waiter) = self.waiters.last_mut().filter(|_| nodes.is_some()) {
+                    waiter.removes = true;
+                }
                 let grace = request.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
                 if request.anonymous_volumes {
                     self.performer.remove_anonymous(nodes.iter().flatten().cloned());
@@ -103,6 +107,10 @@ impl Loop {
                     .map(|run| run.number);
                 // One that is not there gets its files with its next start.
                 if let Some((run, live)) = run.and_then(|run| Some((run, self.performer.live(run)?))) {
+                    if !batch.exec.is_empty() {
+                        // What its command writes may be seen as a change again.
+                        self.watch.began(&node);
+                    }
                     sync::sync(&self.performer.means, live, run, batch, what);
                 }
             }
@@ -272,6 +280,7 @@ impl Loop {
                 node: id.clone(),
                 rules: spec.watch.clone(),
                 build: spec.image_build().cloned().map(Box::new),
+                is_process: !matches!(spec.what, What::Container(_)),
             })
         });
         self.watch.set(Watched {

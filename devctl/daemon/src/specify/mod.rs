@@ -139,6 +139,7 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
         reads: reads(ground, service, &what),
         watch: match &what {
             What::Container(_) => watch(ground.project, service),
+            What::Process(_) => watch_of_a_process(ground.project, service),
             _ => Vec::new(),
         },
         notes,
@@ -276,6 +277,21 @@ fn watch(project: &Project, service: &Service) -> Vec<WatchRule> {
             initial: rule.initial_sync,
         })
         .collect()
+}
+
+/// What of it is left for a process: commands to run after a change. The files are where it reads them, and one that is built is built
+/// again, whatever the rule says.
+fn watch_of_a_process(project: &Project, service: &Service) -> Vec<WatchRule> {
+    let native = service.x_devctl.native.as_ref();
+    if native.is_some_and(|native| native.build.is_some()) {
+        return Vec::new();
+    }
+    let mut rules = watch(project, service);
+    rules.retain(|rule| rule.action == WatchAction::SyncExec);
+    for rule in &mut rules {
+        rule.target = None;
+    }
+    rules
 }
 
 /// Patterns of `develop.watch` that are none.

@@ -94,21 +94,26 @@ async fn attempt(
         }));
     }
     going_on()?;
-    let data = surroundings(plan, log).await?;
     let began_at = Instant::now();
+    let data = surroundings(plan, log).await?;
     let image = image_unless(plan, log, told).await?;
     going_on()?;
     let (id, since) = container(plan, &image, run, log).await?;
     going_on()?;
-    let prepared = began_at.elapsed();
     let seen = match began(engine, &id).await {
         Ok(seen) => seen,
         Err(error) => {
             let error = named(engine, error).await;
-            let _left = engine.remove(&id, true).await;
+            // One that has got data stays with it, and is started again by whoever asks next.
+            let has_data = matches!(engine.look(&id).await, Ok(Some(seen)) if seen.handed_on().next().is_some());
+            if !has_data {
+                let _left = engine.remove(&id, true).await;
+            }
             return Err(error.into());
         }
     };
+    // All of it is the engine's own time.
+    let prepared = began_at.elapsed();
     let container = Container::take(engine, &events, &seen, since, log);
     let (ip, ports) = addresses(plan, &seen).await?;
     let (live, started) = live(spec, plan, &image, &seen, container, (ip, ports), data, run.place);
@@ -208,7 +213,9 @@ fn live(
     mut data: Vec<String>,
     place: u8,
 ) -> (Live, Started) {
-    data.extend(seen.volumes.values().filter(|name| name.len() == 64).cloned());
+    let mut anonymous: Vec<String> = seen.anonymous_volumes().cloned().collect();
+    anonymous.sort();
+    data.extend(anonymous);
     let live = Live {
         spec: spec.clone(),
         handle: Handle::Container(Arc::new(container)),
@@ -347,7 +354,8 @@ fn foreign(seen: &Seen) -> StartError {
     })
 }
 
-/// Anonymous volumes are named by 64 digits, and mounted where the new container wants one that nothing else names.
+/// Anonymous volumes are mounted by their names where the new container wants one that nothing else names. The engine takes them for named
+/// ones from then on: a label remembers what they are.
 fn keep_anonymous_volumes(wanted: &mut ContainerSpec, before: &Seen) {
     let Some(host) = &mut wanted.body.host_config else {
         return;
@@ -358,12 +366,14 @@ fn keep_anonymous_volumes(wanted: &mut ContainerSpec, before: &Seen) {
         .flatten()
         .filter_map(|bind| bind.split(':').nth(1).map(str::to_owned))
         .collect();
-    for (target, name) in before.volumes.iter().filter(|(_, name)| name.len() == 64) {
+    let anonymous: Vec<&String> = before.anonymous_volumes().collect();
+    let mut handed_on = Vec::new();
+    for (target, name) in before.volumes.iter().filter(|(_, name)| anonymous.contains(name)) {
         let mounts = host.mounts.get_or_insert_with(Vec::new);
         match mounts.iter_mut().find(|mount| mount.target.as_ref() == Some(target)) {
             Some(mount) if mount.source.is_none() => mount.source = Some(name.clone()),
-            Some(_) => {}
-            None if bound.contains(target) => {}
+            Some(_) => continue,
+            None if bound.contains(target) => continue,
             None => mounts.push(api::Mount {
                 typ: Some(api::MountType::VOLUME),
                 source: Some(name.clone()),
@@ -371,6 +381,11 @@ fn keep_anonymous_volumes(wanted: &mut ContainerSpec, before: &Seen) {
                 ..api::Mount::default()
             }),
         }
+        handed_on.push(name.as_str());
+    }
+    if !handed_on.is_empty() {
+        let all = wanted.body.labels.get_or_insert_with(HashMap::new);
+        all.insert(labels::ANONYMOUS.to_owned(), handed_on.join(","));
     }
 }
 

@@ -63,6 +63,8 @@ pub(crate) struct Contained {
     pub(crate) rules: Vec<WatchRule>,
     /// How its image is built.
     pub(crate) build: Option<Box<Build>>,
+    /// It is a process: what a command of its rules writes may be among its own sources.
+    pub(crate) is_process: bool,
 }
 
 /// What a node is doing, as far as it tells its own output from a person's work.
@@ -336,8 +338,9 @@ impl Watching {
             .iter()
             .map(|file| (file.clone(), state(file)))
             .collect();
-        self.loops
-            .keep(&self.watched.nodes.iter().map(|(node, _)| node).collect());
+        let built = self.watched.nodes.iter().map(|(node, _)| node);
+        let told = self.watched.containers.iter().map(|container| &container.node);
+        self.loops.keep(&built.chain(told).collect());
         // What came meanwhile has not been told, and is no part of what was read.
         while !self.arm(system).is_empty() {
             self.look(None, system);
@@ -390,8 +393,9 @@ impl Watching {
             self.look_at(&node, &build, &changed, now);
             self.watched.nodes.push((node, build));
         }
-        for container in &self.watched.containers {
-            self.look_inside(container, &changed);
+        for container in std::mem::take(&mut self.watched.containers) {
+            self.look_inside(&container, &changed, now);
+            self.watched.containers.push(container);
         }
         let contracts = self.contracts.iter().filter_map(|tree| changed.get(tree)).flatten();
         let contracts: BTreeSet<PathBuf> = contracts.cloned().collect();
@@ -440,45 +444,74 @@ impl Watching {
         if of_node.is_empty() {
             return;
         }
-        let doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
-        let doing = doings.get(node).cloned().unwrap_or_default();
-        drop(doings);
-        let cause = doing.began.filter(|_| !doing.proven);
-        let judged = self.loops.judge(node, of_node, (cause, now), |changed| {
-            loops::written_by(&doing.processes, changed)
-        });
         let trees: Vec<&SourceTree> = build.sources.iter().collect();
-        for path in &judged.named {
-            let remark = Remark {
-                node: Some(node.clone()),
-                text: format!(
-                    "it writes `{}` itself: that is no change of its sources",
-                    inside(path, &trees).display()
-                ),
-                help: Some("leave it out: `ignore` of its `develop.watch`, or `.gitignore`".to_owned()),
-            };
-            let _ended = self.found.send(Found::Said(remark));
-        }
+        let real = self.judge(node, of_node, &trees, now);
         let listings = build.sources.iter().filter_map(|tree| self.trees.get(tree));
-        if !judged.real.is_empty()
+        if !real.is_empty()
             && let Some(source) = sources::stamp_of(build, listings)
         {
             let _ended = self.found.send(Found::Sources {
                 node: node.clone(),
                 source,
-                what: describe(&judged.real, &trees),
+                what: describe(&real, &trees),
             });
         }
     }
 
-    /// What the changes mean to a container.
-    fn look_inside(&self, container: &Contained, changed: &HashMap<SourceTree, BTreeSet<PathBuf>>) {
-        let of_tree = |tree: &SourceTree| changed.get(tree).cloned().unwrap_or_default();
+    /// What of these changes is not the node's own doing; that is told, once.
+    fn judge(
+        &mut self,
+        node: &NodeId,
+        changed: BTreeSet<PathBuf>,
+        trees: &[&SourceTree],
+        now: Instant,
+    ) -> BTreeSet<PathBuf> {
+        let doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
+        let doing = doings.get(node).cloned().unwrap_or_default();
+        drop(doings);
+        let cause = doing.began.filter(|_| !doing.proven);
+        let judged = self.loops.judge(node, changed, (cause, now), |changed| {
+            loops::written_by(&doing.processes, changed)
+        });
+        for path in &judged.named {
+            let remark = Remark {
+                node: Some(node.clone()),
+                text: format!(
+                    "it writes `{}` itself: that is no change of its sources",
+                    inside(path, trees).display()
+                ),
+                help: Some("leave it out: `ignore` of its `develop.watch`, or `.gitignore`".to_owned()),
+            };
+            let _ended = self.found.send(Found::Said(remark));
+        }
+        judged.real
+    }
+
+    /// What the changes mean to a container, or to a process that has nothing to build.
+    fn look_inside(&mut self, container: &Contained, changed: &HashMap<SourceTree, BTreeSet<PathBuf>>, now: Instant) {
+        let trees: Vec<&SourceTree> = container.rules.iter().map(|rule| &rule.tree).collect();
+        let mut real: Option<BTreeSet<PathBuf>> = None;
+        if container.is_process {
+            let all: BTreeSet<PathBuf> = trees
+                .iter()
+                .filter_map(|tree| changed.get(*tree))
+                .flatten()
+                .cloned()
+                .collect();
+            if all.is_empty() {
+                return;
+            }
+            real = Some(self.judge(&container.node, all, &trees, now));
+        }
+        let of_tree = |tree: &SourceTree| {
+            let mut changed = changed.get(tree).cloned().unwrap_or_default();
+            changed.retain(|path| real.as_ref().is_none_or(|real| real.contains(path)));
+            changed
+        };
         let batch = rules::batch(&container.rules, of_tree, |path| path.symlink_metadata().is_ok());
         if batch.is_empty() {
             return;
         }
-        let trees: Vec<&SourceTree> = container.rules.iter().map(|rule| &rule.tree).collect();
         let paths: BTreeSet<PathBuf> = trees.iter().flat_map(|tree| of_tree(tree)).collect();
         let what = describe(&paths, &trees);
         let node = container.node.clone();

@@ -71,7 +71,7 @@ impl Engine {
             self.put_files(&made.id, &spec.files).await
         };
         if let Err(error) = rest.await {
-            let _gone_anyway = self.remove(&made.id, true).await;
+            let _gone_anyway = self.remove_only(&made.id, true).await;
             return Err(error);
         }
         Ok((made.id, made.warnings))
@@ -135,13 +135,28 @@ impl Engine {
             .map_err(|error| DockerError::new(format!("send {signal} to its container"), &error))
     }
 
-    /// Removes a container, running or not, and `anonymous_volumes` with it. One that is gone is no error.
+    /// Removes a container, running or not, and `anonymous_volumes` with it, also those that it got from the container before it. One that
+    /// is gone is no error.
     ///
     /// # Errors
     /// What the engine said.
     pub async fn remove(&self, id: &str, anonymous_volumes: bool) -> Result<(), DockerError> {
+        let seen = match anonymous_volumes {
+            true => self.look(id).await?,
+            false => None,
+        };
+        self.remove_only(id, anonymous_volumes).await?;
+        for volume in seen.iter().flat_map(Seen::handed_on) {
+            // One that somebody else uses stays.
+            self.remove_volume(volume).await?;
+        }
+        Ok(())
+    }
+
+    /// `volumes`: those that the engine itself knows to be anonymous.
+    async fn remove_only(&self, id: &str, volumes: bool) -> Result<(), DockerError> {
         let options = RemoveContainerOptions {
-            v: anonymous_volumes,
+            v: volumes,
             force: true,
             link: false,
         };

@@ -33,5 +33,9 @@ pub const HASH: &str = "dev.devctl.hash";
 pub const TOLD: &str = "dev.devctl.told";
 /// The version of devctl that made it.
 pub const DEVCTL: &str = "dev.devctl.version";
+/// The anonymous volumes that a container got from the one before it, with commas: the engine takes them for named ones.
+pub const ANONYMOUS: &str = "dev.devctl.anonymous";
+/// Which data a volume holds: another volume of its name has another one. An engine's own date of a volume moves with what is written there.
+pub const DATA: &str = "dev.devctl.data";
 /// The directory of the project for which devctl made a network, a volume or an image: what is left of one that is gone is known by it.
 pub const DIR: &str = "dev.devctl.dir";

@@ -60,6 +60,23 @@ impl Seen {
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name).map(String::as_str)
     }
+
+    /// The names of its anonymous volumes: 64 digits, which is more than a name that somebody gave is likely to have.
+    pub fn anonymous_volumes(&self) -> impl Iterator<Item = &String> {
+        let is_digest = |name: &&String| name.len() == 64 && name.chars().all(|c| c.is_ascii_hexdigit());
+        self.volumes.values().filter(is_digest)
+    }
+
+    /// Those of them that it got from the container before it. The engine does not remove them with the container.
+    pub fn handed_on(&self) -> impl Iterator<Item = &String> {
+        let told: Vec<&str> = self
+            .label(labels::ANONYMOUS)
+            .into_iter()
+            .flat_map(|told| told.split(','))
+            .collect();
+        self.anonymous_volumes()
+            .filter(move |name| told.contains(&name.as_str()))
+    }
 }
 
 impl From<api::ContainerInspectResponse> for Seen {

@@ -7,6 +7,7 @@ use bollard::query_parameters::{ListVolumesOptions, RemoveVolumeOptions};
 use super::api;
 use super::client::Engine;
 use super::error::{DockerError, Problem};
+use super::labels;
 
 /// A volume that a project asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,9 +43,14 @@ impl Engine {
                 problem: Problem::NotThere,
             });
         }
+        let mut body = spec.body.clone();
+        let data = format!("{}-{}", jiff::Timestamp::now().as_nanosecond(), std::process::id());
+        body.labels
+            .get_or_insert_with(HashMap::new)
+            .insert(labels::DATA.to_owned(), data);
         let made = self
             .docker()
-            .create_volume(spec.body.clone())
+            .create_volume(body)
             .await
             .map_err(|error| DockerError::new(format!("create volume `{name}`"), &error))?;
         Ok(identity(&made))
@@ -101,7 +107,11 @@ impl Engine {
     }
 }
 
+/// By the mark that it was given at its making; one that somebody else has made has only a date, which old engines move with its contents.
 fn identity(volume: &api::Volume) -> String {
+    if let Some(data) = volume.labels.get(labels::DATA) {
+        return format!("{} {data}", volume.name);
+    }
     let made = volume.created_at.as_ref().map(ToString::to_string).unwrap_or_default();
     format!("{} {made}", volume.name)
 }

@@ -95,3 +95,31 @@ fn what_devctl_has_stopped_is_not_wanted_because_its_container_was_started() {
     story.step("its container starts", Event::StartedOutside { node: "db".into() });
     assert!(!story.told().contains("start db"));
 }
+
+#[test]
+fn what_ended_with_it_comes_back_in_its_order() {
+    let mut story = Story::new();
+    story.up(&[inside("api").needs("db", Condition::Healthy), inside("db").tested()]);
+    story.ready("db");
+    story.started("api");
+    story.away();
+    story.told();
+    // Seen before anybody is told that it is back.
+    story.ended("api", Exit::WithEngine);
+    story.ended("db", Exit::WithEngine);
+    assert!(!story.told().contains("start "));
+    story.back();
+    story.ready("db");
+    insta::assert_snapshot!(story.told(), @r"
+     0.00 the engine is back
+      | db starting
+      start db #3
+     0.00 db #3 started
+      | db started
+      probe db #3
+     0.00 db #3 test passed
+      | db ready after 0 s
+      | api starting
+      start api #4
+    ");
+}

@@ -141,3 +141,16 @@ fn what_is_only_to_be_made_is_built_and_made_and_not_started() {
     assert!(!told.contains("start "), "{told}");
     assert!(story.state.is_quiet() && story.state.is_idle());
 }
+
+#[test]
+fn one_that_is_held_still_and_is_to_be_made_anew_is() {
+    let mut story = two();
+    story.act(Verb::Pause, &["db"]);
+    held(&mut story, "db", true, Ok(()));
+    story.told();
+    story.up(&[node("api").tested(), node("db").hash("v2")]);
+    assert!(story.told().contains("hold db #2 still: false"));
+    held(&mut story, "db", false, Ok(()));
+    let told = story.told();
+    assert!(told.contains("stop db #2"), "{told}");
+}

@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::CriticalPath;
 use crate::engine::{Serving, Verdict};
 use crate::plan::Condition::{Healthy, Started as Running};
 
@@ -180,4 +181,42 @@ fn the_critical_path_names_the_chain_that_the_start_waited_for() {
     assert_eq!(steps, ["mq boot 3500 ms", "api boot 200 ms"]);
     assert_eq!(path.total.as_millis(), 3730);
     assert_eq!(path.own.as_millis(), 30);
+}
+
+/// A service that gets another runtime: it is built anew, for a long time, and then takes its own place.
+fn moved(swap: impl Fn(NodePlan) -> NodePlan) -> CriticalPath {
+    let mut story = Story::new();
+    story.up(&[swap(node("api").built())]);
+    story.built("api", "binary");
+    story.started("api");
+    story.after(60_000);
+    let since = story.now;
+    let mut wanted = up(&[swap(node("api").built().hash("container"))]);
+    wanted.sources = [("api".into(), "s2".to_owned())].into();
+    story.step("up", Event::Up(wanted));
+    story.after(40_000).built("api", "image");
+    let overlaps = story.state.node(&"api".into()).unwrap().next.is_some();
+    if overlaps {
+        story.after(500).started("api");
+    } else {
+        story.after(2_000).exited("api", 0);
+        story.after(500).started("api");
+    }
+    story
+        .state
+        .critical_path(&["api".into()], since)
+        .expect("it was started")
+}
+
+#[test]
+fn what_takes_its_own_place_tells_its_build_and_its_end() {
+    let told = |path: &CriticalPath| {
+        let steps = path.steps.iter();
+        let steps: Vec<String> = steps
+            .map(|step| format!("{} {} s", step.phase.word(), step.took.as_secs_f64()))
+            .collect();
+        format!("{}; own {} s", steps.join(", "), path.own.as_secs_f64())
+    };
+    assert_eq!(told(&moved(|node| node)), "build 40 s, stop 2 s; own 0.5 s");
+    assert_eq!(told(&moved(Wording::overlapping)), "build 40 s; own 0.5 s");
 }
