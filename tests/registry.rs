@@ -305,3 +305,31 @@ fn the_policy_says_when_an_image_is_pulled_and_a_terminal_is_told_how_it_goes() 
     let always = of_policy(&project, &registry, &login, "always");
     assert_eq!((always.code, says(&project).as_str()), (0, "two"), "{always:?}");
 }
+
+/// BuildKit asks for the login itself, over the build's session.
+#[test]
+fn a_build_with_secrets_starts_from_an_image_that_wants_a_login() {
+    let Some(registry) = Registry::start() else { return };
+    let file = format!(
+        "services:\n  box:\n    build: {{context: ., secrets: [token], dockerfile_inline: \"FROM {}\\nRUN --mount=type=secret,id=token cat /says\\n\"}}\n\
+         secrets: {{token: {{file: ./token}}}}\n",
+        registry.image()
+    );
+    let Some(project) = project(&file) else { return };
+    project.project.write("token", "x");
+    registry.publish("from the registry");
+    let nobody = registry.settings("nobody", "{}");
+    let said = devctl(&project, &nobody, &["build"]);
+    assert_ne!(said.code, 0, "{said:?}");
+    assert!(
+        said.err.contains(&registry.image()) && said.err.contains("docker login"),
+        "{said:?}"
+    );
+    let login = registry.login("login", LOGIN);
+    let built = devctl(&project, &login, &["build"]);
+    assert_eq!(built.code, 0, "{built:?}");
+    assert!(
+        built.err.lines().any(|line| line == "box  from the registry"),
+        "{built:?}"
+    );
+}

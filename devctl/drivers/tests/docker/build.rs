@@ -279,7 +279,14 @@ async fn steps_ask_the_callers_agent_and_a_key_of_the_file() {
         .args(["-q", "-t", "ed25519", "-N", "", "-C", "of the file", "-f"])
         .arg(&key)
         .status();
-    assert!(keygen.expect("`ssh-keygen`, of Debian's openssh-client").success());
+    match keygen {
+        Ok(made) => assert!(made.success()),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "ssh-keygen: {error}");
+            eprintln!("skipped: ssh-keygen: {error}");
+            return;
+        }
+    }
     let socket = dir.path().join("agent");
     let agent = tokio::spawn(fake_agent(tokio::net::UnixListener::bind(&socket).unwrap()));
     let name = ImageName::new("ssh");

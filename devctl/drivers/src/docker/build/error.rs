@@ -149,6 +149,15 @@ fn help_for(why: &str) -> Option<String> {
     if said.contains("no ssh key") || said.contains("unset ssh forward key") || said.contains("no ssh handler") {
         return Some("a step asks for an agent that the build is not given: name it in `build.ssh`, as `[default]`, or as `--ssh default`".to_owned());
     }
+    let refused = [
+        "401 unauthorized",
+        "403 forbidden",
+        "no basic auth credentials",
+        "authorization failed",
+    ];
+    if refused.iter().any(|sign| said.contains(sign)) {
+        return Some("a registry wants a login for an image that the Dockerfile starts from: `docker login` with that registry's host".to_owned());
+    }
     if said.contains("pull access denied") || said.contains("manifest unknown") || said.contains("not found: manifest")
     {
         return Some("check the names after `FROM`; where one is private, `docker login`".to_owned());
