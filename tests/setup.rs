@@ -90,6 +90,7 @@ fn an_engine_that_is_not_installed_is_installed_and_started_once() {
     machine.program("docker.packaged", DOCKER);
     machine.program("dockerd.packaged", "echo begun >> $HERE/begun; touch $HERE/started");
     machine.program("docker-registry", "exit 0");
+    machine.program("ssh-agent", "exit 0");
     machine.program("apt-cache", "exit 1");
     machine.program(
         "apt-get",
