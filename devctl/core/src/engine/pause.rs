@@ -18,13 +18,15 @@ impl State {
         let Some(run) = node.run.as_mut().filter(|run| !run.is_stopping()) else {
             return;
         };
-        // One that is being started is not held; one that is being taken over may be, and goes on as soon as it is there.
-        if run.paused.is_some() == still || (still && run.phase == RunPhase::Starting) {
+        let asked = run.holding;
+        if asked.unwrap_or(run.paused.is_some()) == still {
             return;
         }
         run.holding = Some(still);
         run.not_held = None;
-        if run.phase == RunPhase::Starting {
+        // One that is being started (or taken over) hears of it once it is there; one that has been asked for something else, once
+        // that is answered: of two orders at once, nobody knows which comes last.
+        if run.phase == RunPhase::Starting || asked.is_some() {
             return;
         }
         out.push(Effect::Hold {
@@ -34,8 +36,8 @@ impl State {
         });
     }
 
-    /// A run that was held still when it was taken over is there now: it goes on if somebody has asked for that meanwhile.
-    pub(super) fn let_go_on_if_asked(&mut self, id: &NodeId, number: u64, out: &mut Vec<Effect>) {
+    /// A run is there now: it is held still, or goes on, if somebody has asked for that meanwhile.
+    pub(super) fn hold_if_asked(&mut self, id: &NodeId, number: u64, out: &mut Vec<Effect>) {
         let Some((node, _)) = self.run_of(id, number) else {
             return;
         };
@@ -65,21 +67,21 @@ impl State {
         let tested = node.plan.health.is_some() && node.plan.kind != Kind::Stub;
         let Some(run) = node.find_mut(number) else { return };
         let asked = run.holding.take_if(|asked| *asked == still).is_some();
-        let kind = match outcome {
+        let told = match outcome {
             Err(failure) if asked => {
                 let doing = if still { "paused" } else { "let go on" };
                 let text = format!("it could not be {doing}: {}", failure.what);
                 let help = failure.help.clone();
                 run.not_held = Some(failure);
-                NoticeKind::Warning { text, help }
+                Some(NoticeKind::Warning { text, help })
             }
-            Err(_) => return,
+            Err(_) => None,
             Ok(()) => match (still, run.paused) {
                 (true, None) => {
                     run.paused = Some(now);
                     run.health.next = None;
                     run.health.sent = None;
-                    NoticeKind::Paused
+                    Some(NoticeKind::Paused)
                 }
                 (false, Some(since)) => {
                     run.paused = None;
@@ -89,12 +91,24 @@ impl State {
                     if tested && run.phase == RunPhase::Running {
                         run.health.next = Some(now);
                     }
-                    NoticeKind::Unpaused { after: now - since }
+                    Some(NoticeKind::Unpaused { after: now - since })
                 }
                 // Told twice: by whoever did it, and by the engine.
                 _ => return,
             },
         };
-        self.notice(Some(id), kind, now, out);
+        // Somebody has asked for the opposite meanwhile.
+        let paused = run.paused.is_some();
+        let _as_it_is = run.holding.take_if(|wish| *wish == paused);
+        if let Some(still) = run.holding {
+            out.push(Effect::Hold {
+                node: id.clone(),
+                run: number,
+                still,
+            });
+        }
+        if let Some(kind) = told {
+            self.notice(Some(id), kind, now, out);
+        }
     }
 }

@@ -38,7 +38,7 @@ impl State {
             now,
             out,
         );
-        self.let_go_on_if_asked(id, number, out);
+        self.hold_if_asked(id, number, out);
         if started.data.is_some() {
             self.look_again_at_jobs(id);
         }

@@ -90,6 +90,39 @@ fn a_changed_plan_waits_for_one_that_is_held_still_and_an_up_lets_it_go_on() {
 }
 
 #[test]
+fn who_changes_their_mind_is_heard_after_the_answer() {
+    let mut story = two();
+    story.act(Verb::Pause, &["db"]);
+    story.told();
+    story.act(Verb::Unpause, &["db"]);
+    assert!(!story.told().contains("hold db"), "not two orders at once");
+    held(&mut story, "db", true, Ok(()));
+    assert!(story.told().contains("hold db #2 still: false"));
+    held(&mut story, "db", false, Ok(()));
+    assert!(story.told().contains("goes on"));
+    // And where the first one has come to nothing, there is nothing to do.
+    story.act(Verb::Pause, &["db"]);
+    story.act(Verb::Unpause, &["db"]);
+    story.told();
+    held(&mut story, "db", true, Err(Failure::new("no freezer")));
+    assert!(!story.told().contains("hold db"));
+    assert_eq!(
+        story.state.status(&"db".into(), story.now),
+        crate::engine::Status::Ready
+    );
+}
+
+#[test]
+fn one_that_is_being_started_is_held_still_once_it_is_there() {
+    let mut story = Story::new();
+    story.up(&[node("db")]);
+    story.act(Verb::Pause, &["db"]);
+    assert!(!story.told().contains("hold db"));
+    story.started("db");
+    assert!(story.told().contains("hold db #1 still: true"));
+}
+
+#[test]
 fn a_signal_that_is_handled_is_no_end_and_down_is_one() {
     let mut story = two();
     let int = || Verb::Kill {
