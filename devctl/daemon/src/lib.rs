@@ -37,6 +37,7 @@ pub mod verify;
 mod watch;
 mod wiring;
 
+pub use devctl_core::engine::ends_a_process;
 pub use files::DiskFiles;
 pub use prepare::checkout::docker_name;
 pub use records::KNOWN_PROJECT;

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use clap::Args;
+use devctl_daemon::ends_a_process;
 use devctl_wire::v1::{ActRequest, Verb};
 use nix::sys::signal::Signal;
 
@@ -12,9 +13,6 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::render::Show;
-
-/// Signals that end whatever does not handle them: their effect is waited for, as the daemon does.
-const ENDING: &[&str] = &["SIGKILL", "SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT"];
 
 /// Send services a signal
 #[derive(Args, Debug)]
@@ -53,7 +51,7 @@ impl Kill {
             signal: self.signal,
             ..Default::default()
         };
-        if ENDING.contains(&request.signal.as_str()) {
+        if ends_a_process(&request.signal) {
             return act::run(context, request);
         }
         // Nothing ends by it, so there is nothing to wait for and no outcome to tell.

@@ -36,5 +36,6 @@ pub use health::pace;
 pub use hold::Hold;
 pub use node::{Completion, Create, Ended, Health, HealthState, Making, Memory, Node, Run, RunPhase, Wanted};
 pub use notice::{Level, Notice, NoticeKind};
+pub use request::ends_a_process;
 pub use state::{Serving, State, Status};
 pub use verdict::Verdict;

@@ -353,6 +353,8 @@ impl Node {
     }
 }
 
-fn ends_a_process(signal: &str) -> bool {
+/// Whether a signal (`SIGINT`) ends whatever does not handle it, so that its effect is waited for.
+#[must_use]
+pub fn ends_a_process(signal: &str) -> bool {
     matches!(signal, "SIGKILL" | "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGABRT")
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use devctl_core::NodeId;
-use devctl_core::engine::{Act, Down, Event, NoticeKind, Verb, Wanted};
+use devctl_core::engine::{Act, Down, Event, NoticeKind, Verb, Wanted, ends_a_process};
 use devctl_core::plan::Direction;
 use devctl_wire::v1;
 
@@ -55,10 +55,7 @@ impl Loop {
                     (_, false) => Wait::Started,
                 };
                 if let Verb::Kill { signal } = &act.verb
-                    && !matches!(
-                        signal.as_str(),
-                        "SIGKILL" | "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGABRT"
-                    )
+                    && !ends_a_process(signal)
                 {
                     // A signal that ends nothing: there is nothing to wait for.
                     self.wait(Wait::Started, Vec::new(), 0, reply);
