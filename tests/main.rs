@@ -4,6 +4,7 @@ mod adopted;
 mod contracts;
 mod copies;
 mod crash;
+mod creating;
 mod docker;
 mod documents;
 mod edges;

@@ -1,6 +1,6 @@
 //! A client that waits, and what it is told in the end.
 
-use devctl_core::engine::{CriticalPath, Failure, Run, Verdict};
+use devctl_core::engine::{Create, CriticalPath, Failure, Making, Node, Run, Verdict, Wanted};
 use devctl_core::{NodeId, Time};
 use devctl_wire::v1;
 
@@ -84,7 +84,9 @@ impl Waiter {
             Wait::Held { still } => return self.held(all, still, now),
             Wait::Created => {
                 let nodes = || self.scope.iter().filter_map(|id| Some((id, all.state.node(id)?)));
-                if nodes().any(|(_, node)| node.create.is_open() || node.build.running.is_some()) {
+                let is_open =
+                    |node: &Node| node.create.is_open() || node.making != Making::No || node.build.running.is_some();
+                if nodes().any(|(_, node)| is_open(node)) {
                     return None;
                 }
                 let failed: Vec<(NodeId, Failure)> = nodes()
@@ -93,7 +95,13 @@ impl Waiter {
                 if !failed.is_empty() {
                     return Some(self.failed(all, failed, now));
                 }
-                v1::Result::Done
+                // Somebody has stopped it, or taken it down, before it was there.
+                let is_missing =
+                    |node: &Node| node.wanted != Wanted::Up && !node.has_run() && node.create != Create::Done;
+                match self.scope.iter().any(|id| all.state.node(id).is_none_or(is_missing)) {
+                    true => v1::Result::Stopped,
+                    false => v1::Result::Done,
+                }
             }
             Wait::Ready | Wait::Started => match all.state.verdict(&self.scope, now) {
                 Verdict::Failed(failed) => return Some(self.failed(all, failed, now)),
