@@ -10,7 +10,8 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use devctl_core::plan::ContentHash;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ use sha2::{Digest, Sha256};
 
 /// Bytes that are digested by themselves.
 const PART: u64 = 1 << 20;
+/// Between what is told and the learning of the rest: what is started now, and who calls it first, need the processor more.
+const OTHERS_FIRST: Duration = Duration::from_millis(300);
 /// Nobody gains by more threads than memory has lanes.
 const THREADS: usize = 4;
 const FILE: &str = "products.json";
@@ -27,6 +30,7 @@ const FILE: &str = "products.json";
 pub(crate) struct Products {
     file: PathBuf,
     known: Arc<Mutex<BTreeMap<PathBuf, Arc<Slot>>>>,
+    others_first: Duration,
 }
 
 /// One product.
@@ -34,8 +38,9 @@ pub(crate) struct Products {
 struct Slot {
     /// Locked while it is looked at.
     known: Mutex<Option<Known>>,
-    /// Who would look at it next: nobody learns more than it takes to tell while somebody waits.
-    waiting: AtomicUsize,
+    /// How many would look at it next: nobody learns more than it takes to tell while somebody waits.
+    waiting: Mutex<usize>,
+    came: Condvar,
 }
 
 /// A product as it was.
@@ -68,6 +73,7 @@ impl Products {
         Self {
             file,
             known: Arc::new(Mutex::new(slots.collect())),
+            others_first: OTHERS_FIRST,
         }
     }
 
@@ -98,8 +104,8 @@ impl Products {
         let (parts, identity) = match found {
             Some(identity) => {
                 tell(ContentHash(identity.clone()));
-                // Whatever is being started now needs the processor more.
-                let stop = || slot.waiting.load(Relaxed) > 0;
+                slot.wait_for_others(self.others_first);
+                let stop = || *lock(&slot.waiting) > 0;
                 (parts(&file, len, all, None, 1, stop), identity)
             }
             None => match parts(&file, len, all, None, THREADS, || false) {
@@ -157,10 +163,17 @@ impl Slot {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Known>> {
-        self.waiting.fetch_add(1, Relaxed);
+        *lock(&self.waiting) += 1;
+        self.came.notify_all();
         let known = lock(&self.known);
-        self.waiting.fetch_sub(1, Relaxed);
+        *lock(&self.waiting) -= 1;
         known
+    }
+
+    /// So long, or until somebody would look at it.
+    fn wait_for_others(&self, time: Duration) {
+        let nobody = |waiting: &mut usize| *waiting == 0;
+        let _came = self.came.wait_timeout_while(lock(&self.waiting), time, nobody);
     }
 }
 
@@ -299,7 +312,10 @@ mod tests {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             Self {
-                products: Products::read(dir.path()),
+                products: Products {
+                    others_first: Duration::ZERO,
+                    ..Products::read(dir.path())
+                },
                 dir,
             }
         }
@@ -365,7 +381,7 @@ mod tests {
                     put(&again);
                     scope.spawn(|| second = bench.look());
                     let slot = lock(&bench.products.known).get(&path).unwrap().clone();
-                    while slot.waiting.load(Relaxed) == 0 {
+                    while *lock(&slot.waiting) == 0 {
                         std::thread::yield_now();
                     }
                 });
