@@ -12,7 +12,7 @@ fn unknown_verbs_and_flags_are_bad_usage() {
     --- stderr
     error: unrecognized subcommand 'restrat'
 
-      tip: some similar subcommands exist: 'start', 'restart'
+      tip: some similar subcommands exist: 'test', 'start', 'restart'
 
     Usage: devctl [OPTIONS] <COMMAND>
 
