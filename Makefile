@@ -28,7 +28,7 @@ down: build ## takes it down again (its data stays; `$(PHOENIX) down -v` removes
 
 test: setup build ## starts what the tests need, and runs them all
 	@.ci/setup-docker --if-wanted
-	cargo test --locked --workspace
+	cargo test --locked --workspace --no-fail-fast
 	@$(MAKE) --no-print-directory test-services
 
 TEST_DB := $(DEVCTL) -f fixtures/services/testing/compose.yaml

@@ -19,6 +19,9 @@ use devctl_edge::{Edge, EdgeId, EdgeSpec, Edges, EdgesConfig, Protocol};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A server that ends with the test, whatever the test's end.
 struct Server {
     child: Child,
@@ -43,7 +46,7 @@ impl Drop for Server {
         let _ = kill(pid, self.stop);
         let began = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) {
-            if began.elapsed() > Duration::from_secs(20) {
+            if began.elapsed() > PATIENCE {
                 let _ = killpg(pid, Signal::SIGKILL);
             }
             std::thread::yield_now();
