@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::containers::{IMAGE, docker, project};
+use crate::support::containers::{Containers, IMAGE, docker, project};
 use crate::support::{free_port, get, wait_for};
 
 /// Serves `/index.html`, which says `text`, at port 80.
@@ -411,10 +411,8 @@ fn verifications_share_no_container_and_one_that_was_killed_is_cleared_away_by_t
     }
 }
 
-#[test]
-fn an_image_that_another_build_starts_from_is_built_before_it() {
-    let Some(containers) = project(
-        r#"
+/// A service whose image is built from another service's.
+const ONE_FROM_ANOTHER: &str = r#"
 services:
   web:
     build:
@@ -426,45 +424,35 @@ services:
   first:
     build: {context: ., network: none, dockerfile_inline: "FROM busybox:latest\nRUN echo of the first > /word\nCMD sleep 1000\n"}
     stop_grace_period: 0s
-"#,
-    ) else {
-        return;
-    };
-    // The one alone brings the other's image with it.
-    containers.ok(&["build", "web"]);
-    containers.ok(&["down", "--rmi", "local"]);
-    containers.ok(&["up", "-d", "--wait"]);
+"#;
+
+fn web_says_what_the_first_image_holds(containers: &Containers) {
     wait_for("what the first image holds", Duration::from_secs(30), || {
         let logs = containers.ok(&["logs", "--no-log-prefix", "web"]).out;
         (logs.lines().last() == Some("of the first")).then_some(())
     });
 }
 
+#[test]
+fn an_image_that_another_build_starts_from_is_built_before_it() {
+    let Some(containers) = project(ONE_FROM_ANOTHER) else {
+        return;
+    };
+    // The one alone brings the other's image with it.
+    containers.ok(&["build", "web"]);
+    containers.ok(&["down", "--rmi", "local"]);
+    containers.ok(&["up", "-d", "--wait"]);
+    web_says_what_the_first_image_holds(&containers);
+}
+
 /// The image of `first` is only there for `web`: nobody wants it to run.
 #[test]
 fn up_of_one_service_builds_the_image_that_it_starts_from() {
-    let Some(containers) = project(
-        r#"
-services:
-  web:
-    build:
-      context: .
-      network: none
-      additional_contexts: {base: "service:first"}
-      dockerfile_inline: "FROM base\nCMD cat /word && sleep 1000\n"
-    stop_grace_period: 0s
-  first:
-    build: {context: ., network: none, dockerfile_inline: "FROM busybox:latest\nRUN echo of the first > /word\nCMD sleep 1000\n"}
-    stop_grace_period: 0s
-"#,
-    ) else {
+    let Some(containers) = project(ONE_FROM_ANOTHER) else {
         return;
     };
     containers.ok(&["up", "-d", "--wait", "web"]);
-    wait_for("what the first image holds", Duration::from_secs(30), || {
-        let logs = containers.ok(&["logs", "--no-log-prefix", "web"]).out;
-        (logs.lines().last() == Some("of the first")).then_some(())
-    });
+    web_says_what_the_first_image_holds(&containers);
     assert_eq!(containers.inspect("first-1", "{{.Id}}"), "", "nobody wanted it to run");
     containers.ok(&["down", "--rmi", "local"]);
 }
