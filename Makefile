@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DEVCTL := target/debug/devctl
 PHOENIX := $(DEVCTL) -f compose/compose.yaml
 
-.PHONY: help bench-verify setup setup-docker build up down test test-services contracts mutations foreign lint fmt bench bench-reload bench-edge bench-docker bench-compose fuzz-compose conformance
+.PHONY: help bench-verify setup setup-docker build install up down test test-services contracts mutations foreign lint fmt bench bench-reload bench-edge bench-docker bench-compose fuzz-compose conformance
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ setup-docker: ## a Docker engine where none answers, and the images that are use
 
 build: ## builds devctl
 	cargo build --locked -p devctl
+
+install: ## a release build into cargo's bin directory
+	cargo install --locked --path devctl/cli
 
 up: setup build ## brings the Phoenix system up, and proves it with a request
 	$(PHOENIX) up -d --wait
