@@ -8,6 +8,7 @@ mod creating;
 mod docker;
 mod documents;
 mod edges;
+mod ended;
 mod engine;
 mod load;
 mod onsave;

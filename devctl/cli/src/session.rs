@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use devctl_wire::Client;
 use devctl_wire::v1::{
@@ -10,11 +10,15 @@ use devctl_wire::v1::{
 };
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use tonic::Streaming;
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::render::{Render, now_ms};
+
+/// How long the last line of an ended graph is waited for.
+const LAST_LINES: Duration = Duration::from_millis(300);
 
 /// What a signal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,8 +135,12 @@ impl Session<'_> {
                         }
                         if is_good_outcome(&update) {
                             // The summary names the addresses of all, not only of those that changed.
-                            let status = client.status(StatusRequest::default()).await?.into_inner();
-                            status.nodes.iter().for_each(|node| self.render.know(node, now_ms()));
+                            match client.status(StatusRequest::default()).await {
+                                Ok(status) => status.get_ref().nodes.iter().for_each(|node| self.render.know(node, now_ms())),
+                                // All of it may be over already, and the daemon with it.
+                                Err(status) if is_end(&status) => {}
+                                Err(status) => return Err(status.into()),
+                            }
                         }
                         self.render.update(&update, now_ms())?;
                         match update.what {
@@ -146,7 +154,10 @@ impl Session<'_> {
                     }
                     // Attached, and the graph is up: the logs go on.
                     None if is_attached && logs.is_some() && goes_on(outcome.as_ref(), signals) => updates = None,
-                    None => return Ok(close(outcome, failed, signals)),
+                    None => {
+                        self.last_lines(logs).await?;
+                        return Ok(close(outcome, failed, signals));
+                    }
                 },
                 message = next(&mut logs) => match message? {
                     // Its notices are those of the other stream, while there is one.
@@ -163,6 +174,17 @@ impl Session<'_> {
         }
     }
 
+    /// What was printed before the end is shown before the end. The daemon may be gone already.
+    async fn last_lines(&mut self, mut logs: Option<Streaming<Update>>) -> Result<(), Error> {
+        let Some(logs) = &mut logs else { return Ok(()) };
+        while let Ok(Ok(Some(update))) = timeout(LAST_LINES, logs.message()).await {
+            if matches!(update.what, Some(What::Log(_))) {
+                self.render.update(&update, now_ms())?;
+            }
+        }
+        Ok(())
+    }
+
     async fn watch(&mut self, client: &mut Client, status: &NodeStatus, signals: &mut Signals) -> Result<(), Error> {
         let ends = self.watcher.as_mut().is_some_and(|watcher| watcher(status));
         if ends && signals.count == 0 {
@@ -170,7 +192,7 @@ impl Session<'_> {
                 .remark(&format!("`{}` ended: stopping", status.id), now_ms())?;
             signals.count = 1;
             signals.since = Some(Instant::now());
-            client.release(ReleaseRequest { kill: false }).await?;
+            release(client, false).await?;
         }
         Ok(())
     }
@@ -195,8 +217,7 @@ impl Session<'_> {
                     self.render.remark("stopping; Ctrl-C again kills at once", now_ms()),
                     heard,
                 )?;
-                let reply = client.release(ReleaseRequest { kill: false }).await?.into_inner();
-                if reply.last {
+                if release(client, false).await? {
                     return Ok(None);
                 }
                 ignore_lost_terminal(self.render.remark("left; others are still attached", now_ms()), heard)?;
@@ -204,11 +225,20 @@ impl Session<'_> {
             }
             OnSignal::Release if signals.count == 2 => {
                 ignore_lost_terminal(self.render.remark("killing", now_ms()), heard)?;
-                client.release(ReleaseRequest { kill: true }).await?;
+                release(client, true).await?;
                 Ok(None)
             }
             OnSignal::Release => Ok(Some(Close::Signal(heard))),
         }
+    }
+}
+
+/// Lets go of the graph; whether it comes down with that. A daemon that is gone already has nothing up.
+async fn release(client: &mut Client, kill: bool) -> Result<bool, Error> {
+    match client.release(ReleaseRequest { kill }).await {
+        Ok(reply) => Ok(reply.into_inner().last),
+        Err(status) if is_end(&status) => Ok(true),
+        Err(status) => Err(status.into()),
     }
 }
 
@@ -243,7 +273,8 @@ pub(crate) fn exit(close: &Close) -> Exit {
             | Ended::Planned
             | Ended::Done
             | Ended::Unspecified => Exit::Ok,
-            Ended::Failed | Ended::TimedOut => Exit::Failed,
+            Ended::Ended if outcome.failures.is_empty() => Exit::Ok,
+            Ended::Failed | Ended::TimedOut | Ended::Ended => Exit::Failed,
             Ended::Invalid => Exit::CouldNotRun,
         },
     }

@@ -376,7 +376,7 @@ fn stream(
             if let Some(v1::update::What::Outcome(outcome)) = &update.what {
                 let last = matches!(
                     outcome.result(),
-                    v1::Result::Stopped | v1::Result::Invalid | v1::Result::Planned
+                    v1::Result::Stopped | v1::Result::Ended | v1::Result::Invalid | v1::Result::Planned
                 );
                 outcomes = if last { 0 } else { outcomes - 1 };
             }

@@ -38,6 +38,11 @@ impl Waiter {
         }
     }
 
+    /// It has been told that all is up (or what failed), and stays for what comes of it.
+    pub(crate) fn stays_for_what_runs(&self) -> bool {
+        self.stays && self.wait == Wait::Ended && !self.reply.is_closed()
+    }
+
     /// Tells the client what there is to tell; whether it goes on waiting.
     pub(crate) fn look(&mut self, all: &Loop, now: Time) -> bool {
         if self.reply.is_closed() {
@@ -53,6 +58,18 @@ impl Waiter {
             return true;
         }
         false
+    }
+
+    /// Tells that all has ended by itself, and what of it not well; the client is told no more.
+    pub(crate) fn ended(&self, all: &Loop, now: Time) -> bool {
+        let mut outcome = match all.state.verdict(&self.scope, now) {
+            Verdict::Failed(failed) => self.failed(all, failed, now),
+            _ => self.base(all, None, now),
+        };
+        outcome.result = v1::Result::Ended.into();
+        self.reply
+            .send(convert::update(v1::update::What::Outcome(outcome)))
+            .is_ok()
     }
 
     fn outcome(&self, all: &Loop, now: Time) -> Option<v1::Outcome> {

@@ -378,7 +378,22 @@ impl Loop {
         let now = self.clock.now();
         let mut waiters = std::mem::take(&mut self.waiters);
         waiters.retain_mut(|waiter| waiter.look(self, now));
+        let over = waiters.iter().any(Waiter::stays_for_what_runs) && self.is_over();
+        waiters.retain(|waiter| !(over && waiter.stays_for_what_runs() && waiter.ended(self, now)));
         self.waiters = waiters;
+        if over {
+            self.step(Event::Shutdown { kill: false });
+        }
+    }
+
+    /// Nothing runs any more, and no save brings anything back.
+    fn is_over(&self) -> bool {
+        let is_followed = |(id, node): (&NodeId, &devctl_core::plan::NodePlan)| {
+            let wanted = self.state.node(id).is_some_and(|node| node.wanted == Wanted::Up);
+            let spec = self.performer.spec(id, &node.hash);
+            wanted && spec.is_some_and(|spec| spec.build.is_some() || spec.reads.is_some() || !spec.watch.is_empty())
+        };
+        !self.state.is_closing() && self.state.is_over(self.clock.now()) && !self.plan.nodes.iter().any(is_followed)
     }
 
     fn note_processes(&mut self) {

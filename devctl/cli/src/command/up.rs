@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use clap::{Args, ValueEnum};
+use devctl_compose::model::{Condition, DependsOn};
 use devctl_wire::v1::{LogQuery, NodeStatus, State, StatusRequest, UpRequest, VerifyWhen};
 use nix::sys::signal::Signal;
 
@@ -147,6 +148,12 @@ pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) talk: TalkFormat,
 }
+
+/// No service has this name.
+const NOBODY: &str = "-";
+
+/// The kind of a node that others wait for to complete.
+const JOB: &str = "job";
 
 /// When contracts are verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -307,7 +314,23 @@ impl Up {
             pull: self.pull.clone().unwrap_or_default(),
             renew_anon_volumes: self.renew_anon_volumes,
             timeout_s: self.timeout,
+            // Whoever goes by their end wants them to run; the daemon sees to what is named.
+            again: self.again(project),
         }
+    }
+
+    /// Those by whose end it goes. What somebody waits for may be done before.
+    fn again(&self, project: &Project) -> Vec<String> {
+        let is_awaited = |name: &String| {
+            let waits = |on: &DependsOn| on.condition == Condition::CompletedSuccessfully;
+            let mut services = project.model.services.values();
+            services.any(|service| service.depends_on.get(name).is_some_and(waits))
+        };
+        let mut again: Vec<String> = self.exit_code_from.iter().cloned().collect();
+        if self.abort_on_container_exit {
+            again.extend(project.services().into_iter().filter(|name| !is_awaited(name)));
+        }
+        again
     }
 
     fn verify(&self) -> VerifyWhen {
@@ -325,30 +348,40 @@ impl Up {
         if !self.attach.is_empty() {
             return self.attach.clone();
         }
-        if self.no_attach.is_empty() {
-            return match self.services.services.as_slice() {
-                named if self.attach_dependencies && !named.is_empty() => super::pull::reach(project, named, true),
-                named => named.to_vec(),
-            };
-        }
-        let candidates = if self.services.services.is_empty() {
-            project.services()
-        } else {
-            self.services.services.clone()
+        let candidates = match self.services.services.as_slice() {
+            named if self.attach_dependencies && !named.is_empty() => super::pull::reach(project, named, true),
+            named => named.to_vec(),
         };
-        candidates
-            .into_iter()
-            .filter(|service| !self.no_attach.contains(service))
-            .collect()
+        // `attach: false` of the file.
+        let is_quiet = |name: &String| {
+            project
+                .model
+                .service(name)
+                .is_some_and(|service| service.attach == Some(false))
+        };
+        let is_left_out = |name: &String| self.no_attach.contains(name) || is_quiet(name);
+        let everybody = project.services();
+        if !everybody.iter().any(is_left_out) {
+            return candidates;
+        }
+        let candidates = if candidates.is_empty() { everybody } else { candidates };
+        let shown: Vec<String> = candidates.into_iter().filter(|service| !is_left_out(service)).collect();
+        match shown.is_empty() {
+            // None at all would be everybody.
+            true => vec![NOBODY.to_owned()],
+            false => shown,
+        }
     }
 
     /// Whether the end of this node is the end of all.
     fn ends(&self, status: &NodeStatus) -> bool {
         let failed = status.state() == State::Failed;
-        let over = failed || status.state() == State::Completed;
+        let completed = status.state() == State::Completed;
         if let Some(service) = &self.exit_code_from {
-            return over && status.service == *service;
+            return (failed || completed) && status.service == *service;
         }
+        // A job is done, and those that wait for it go on from there.
+        let over = failed || (completed && status.kind != JOB);
         (self.abort_on_container_exit && over) || (self.abort_on_container_failure && failed)
     }
 

@@ -47,6 +47,14 @@ pub(crate) fn lines<'a>(
             lines.push(style.error(&format!("failed after {time}{who}")));
         }
         Ended::TimedOut => lines.push(style.error(&format!("not ready after {time}"))),
+        Ended::Ended if outcome.failures.is_empty() => {
+            lines.push(style.good(&format!("all has ended after {time}")));
+        }
+        Ended::Ended => {
+            let names: Vec<&str> = outcome.failures.iter().map(|failure| failure.node.as_str()).collect();
+            let who = names.join(", ");
+            lines.push(style.error(&format!("all has ended after {time}, failed: {who}")));
+        }
         Ended::Stopped => lines.push(format!("stopped in {time}")),
         Ended::Removed => {
             let names = told.removed().join(", ");

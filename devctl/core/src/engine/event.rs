@@ -181,6 +181,8 @@ pub struct Up {
     pub scope: Vec<NodeId>,
     /// Replace also what has not changed.
     pub force_recreate: bool,
+    /// Jobs that run again though their work is done: somebody asks for just these.
+    pub again: Vec<NodeId>,
     /// In place of the grace period of what is replaced.
     pub grace: Option<Duration>,
     /// Replace nothing, even what has changed.
@@ -227,6 +229,8 @@ pub struct Act {
     pub nodes: Vec<NodeId>,
     /// In place of the nodes' own grace period.
     pub grace: Option<Duration>,
+    /// Jobs that a [`Verb::Start`] runs again though their work is done.
+    pub again: Vec<NodeId>,
 }
 
 /// What an [`Act`] does.

@@ -133,6 +133,9 @@ impl State {
             node.completion = None;
             node.fresh = true;
         }
+        if up.again.contains(id) {
+            node.completion = None;
+        }
         // A completion is looked at again once everything that it depends on is there.
         node.completed = None;
         if node.plan.builds && !up.no_build {
@@ -159,6 +162,9 @@ impl State {
                         node.asked = now;
                     }
                     node.completed = None;
+                    if act.again.contains(id) {
+                        node.completion = None;
+                    }
                     node.ask_again();
                     self.hold_still(id, false, out);
                 }

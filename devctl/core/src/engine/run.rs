@@ -179,7 +179,9 @@ impl State {
                 }
                 if exit.success() && node.plan.is_one_shot() {
                     let (hash, artefact) = (ended.hash.clone(), ended.artefact.clone());
-                    node.completion = Some(Completion { hash, artefact, inputs });
+                    // What nobody waits for, and has worked on nobody's data, leaves nothing that would make it needless.
+                    let keeps = node.plan.kind == Kind::Job || !inputs.is_empty();
+                    node.completion = keeps.then_some(Completion { hash, artefact, inputs });
                     node.done = Some(ended);
                     if node.replace.is_none() {
                         node.completed = Some(now);

@@ -177,6 +177,18 @@ impl State {
         self.nodes.values().all(|node| node.wanted != Wanted::Up)
     }
 
+    /// All that is wanted has ended, done or failed, and nothing brings it back but a person or a change.
+    #[must_use]
+    pub fn is_over(&self, now: Time) -> bool {
+        let is_blocked = |id| matches!(self.hold(id, now), Some(Hold::FailedDependency { .. }));
+        let mut wanted = self.nodes.iter().filter(|(_, node)| node.wanted == Wanted::Up);
+        self.is_quiet()
+            && wanted.all(|(id, node)| {
+                let ended = node.completed.is_some() || node.failure.is_some() || is_blocked(id);
+                ended && !node.build.due
+            })
+    }
+
     /// [`Event::Shutdown`] has been seen.
     #[must_use]
     pub fn is_closing(&self) -> bool {

@@ -4,6 +4,7 @@ use super::event::Failure;
 use super::hold::Hold;
 use super::node::HealthState;
 use super::state::State;
+use crate::plan::Kind;
 use crate::{NodeId, Seconds, Time};
 
 /// A node that exits so often in a row before it was ever ready is called failed, though it will be started again.
@@ -65,6 +66,8 @@ impl State {
                 }
                 // On its way to going on again: until then nobody is answered.
                 _ if run.holding == Some(false) => NodeVerdict::Pending,
+                // Its work is what it is waited for.
+                _ if node.plan.kind == Kind::Job => NodeVerdict::Pending,
                 _ if run.is_ready() && node.replace.is_none() && node.build.running.is_none() => NodeVerdict::Ready,
                 _ => NodeVerdict::Pending,
             };

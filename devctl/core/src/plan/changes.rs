@@ -59,7 +59,9 @@ fn was_done(up: &Up, state: &State, id: &NodeId) -> bool {
     };
     let runs = |name: &String| up.found.iter().any(|found| found.node.to_string() == *name);
     let done = state.memory(id).and_then(|memory| memory.completion.as_ref());
-    !up.force_recreate && done.is_some_and(|done| done.hash == plan.hash && done.inputs.keys().all(runs))
+    !up.force_recreate
+        && !up.again.contains(id)
+        && done.is_some_and(|done| done.hash == plan.hash && done.inputs.keys().all(runs))
 }
 
 /// Compares what `up` wants with `state`. Nothing is done.
@@ -104,6 +106,7 @@ pub fn changes(up: &Up, state: &State) -> Vec<Change> {
                 push(Action::Build, "its sources have changed");
             }
             Some(_) => push(Action::Keep, ""),
+            None if node.completion.is_some() && up.again.contains(id) => push(Action::RunAgain, "asked for by name"),
             None if node.completion.is_some() && !up.force_recreate => match &node.completion {
                 Some(done) if done.hash == plan.hash => push(Action::Keep, "completed before"),
                 _ => push(Action::RunAgain, "its configuration has changed"),

@@ -162,6 +162,7 @@ impl Preparer {
         if !request.dry_run && !request.no_recreate {
             docker::refresh(&running, &specs, &scope, &mut docker).await?;
         }
+        let again = again(&plan, &request);
         let sources = stamps(&specs, &scope).await?;
         let project_facts = ProjectFacts {
             name,
@@ -187,6 +188,7 @@ impl Preparer {
                 plan,
                 scope,
                 force_recreate: request.force_recreate,
+                again,
                 grace: request.timeout_s.map(|seconds| Duration::from_secs(seconds.into())),
                 no_recreate: request.no_recreate,
                 build: request.build,
@@ -413,6 +415,18 @@ fn scope(plan: &Plan, request: &v1::UpRequest) -> Vec<NodeId> {
         true => named,
         false => plan.reach(&named, Direction::Dependencies),
     }
+}
+
+/// The jobs that run again though they are done.
+fn again(plan: &Plan, request: &v1::UpRequest) -> Vec<NodeId> {
+    let is_meant = |id: &&NodeId| {
+        request
+            .services
+            .iter()
+            .chain(&request.again)
+            .any(|name| name == id.service())
+    };
+    plan.nodes.keys().filter(is_meant).cloned().collect()
 }
 
 async fn stamps(specs: &[Arc<NodeSpec>], scope: &[NodeId]) -> Result<HashMap<NodeId, String>, v1::Outcome> {

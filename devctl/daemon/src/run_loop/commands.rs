@@ -148,7 +148,17 @@ impl Loop {
             nodes.retain(|id| named_any || self.state.node(id).is_some_and(|node| node.completed.is_none()));
         }
         let grace = request.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
-        Act { verb, nodes, grace }
+        // What is named is meant; what it only needs may be done.
+        let again = match verb {
+            Verb::Start => self.named(&request.services).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        Act {
+            verb,
+            nodes,
+            grace,
+            again,
+        }
     }
 
     /// The nodes of these services; None where none is named.
@@ -180,10 +190,16 @@ impl Loop {
             let node = self.state.node(id);
             node.is_some_and(|node| {
                 let is_held = node.run.as_ref().is_some_and(|run| run.paused.is_some());
-                node.wanted == Wanted::Down || is_held
+                let planned = command.up.plan.nodes.get(id);
+                let has_ended = node.completed.is_some()
+                    && node.completion.is_none()
+                    && planned.is_some_and(|plan| plan.hash == node.plan.hash);
+                node.wanted == Wanted::Down || is_held || has_ended
             })
         };
         command.up.scope.retain(|id| !is_stopped(id));
+        // Nobody has asked for these now.
+        command.up.again.clear();
         self.up(command);
     }
 

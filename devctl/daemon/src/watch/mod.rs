@@ -223,6 +223,7 @@ async fn replan(request: v1::UpRequest, preparer: &mut Preparer) -> Command {
         build: false,
         pull: String::new(),
         renew_anon_volumes: false,
+        again: Vec::new(),
         timeout_s: None,
         ..request
     };

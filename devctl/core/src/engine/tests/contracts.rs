@@ -469,6 +469,7 @@ impl Walk {
                 verb: if dice.roll(2) == 0 { Verb::Stop } else { Verb::Restart },
                 nodes: vec!["api".into()],
                 grace: None,
+                again: Vec::new(),
             }),
             _ if self.pending.is_empty() => Event::Tick,
             _ => {

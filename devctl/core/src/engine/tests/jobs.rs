@@ -49,6 +49,56 @@ fn a_job_is_not_run_again_on_the_same_data() {
 }
 
 #[test]
+fn a_job_that_is_asked_for_by_name_runs_again_on_the_same_data() {
+    let mut story = seeded();
+    story.step(
+        "up seed",
+        Event::Up(Up {
+            again: vec!["seed".into()],
+            ..up(&nodes())
+        }),
+    );
+    assert!(story.told().contains("start seed"));
+    story.started("seed");
+    story.exited("seed", 0);
+    story.told();
+    story.act(Verb::Start, &["seed"]);
+    assert!(
+        !story.told().contains("start seed #"),
+        "it is only what the named one needs"
+    );
+    story.step(
+        "start seed",
+        Event::Act(Act {
+            verb: Verb::Start,
+            nodes: vec!["seed".into()],
+            grace: None,
+            again: vec!["seed".into()],
+        }),
+    );
+    assert!(story.told().contains("start seed"));
+}
+
+#[test]
+fn what_has_ended_and_nobody_starts_again_is_over() {
+    let over = |story: &Story| story.state.is_over(story.now);
+    let mut story = seeded();
+    assert!(!over(&story), "api and db run");
+    story.exited("db", 1);
+    assert!(!over(&story));
+    story.exited("api", 0);
+    assert!(over(&story));
+    story.act(Verb::Start, &["db"]);
+    assert!(!over(&story));
+
+    let mut story = Story::new();
+    story.up(&[node("api").needs("job", Completed), node("job").job()]);
+    story.started("job");
+    story.exited("job", 3);
+    assert!(over(&story), "api waits for what has failed");
+}
+
+#[test]
 fn a_job_is_run_again_when_its_data_is_new() {
     let mut story = seeded();
     story.step("shutdown", Event::Shutdown { kill: true });

@@ -301,6 +301,7 @@ impl Story {
                 verb,
                 nodes: names.iter().map(|name| (*name).into()).collect(),
                 grace: None,
+                again: Vec::new(),
             }),
         );
     }
