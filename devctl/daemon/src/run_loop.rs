@@ -317,19 +317,26 @@ impl Loop {
     /// Adds what waited for the node: to the line of its reload, which comes after that of its readiness, or to that one.
     fn tell_held(&mut self, node: &NodeId, told: &mut v1::Notice, reloaded: bool) {
         if let Some(reload) = &mut told.reload {
-            let (count, longest) = self.wiring.held(node.service());
-            (reload.held, reload.longest_seconds) = (count, longest.as_secs_f64());
-            told.text.push_str(&match count {
+            let waited = self.wiring.waited(node.service());
+            (reload.held, reload.longest_seconds) = (waited.held, waited.longest.as_secs_f64());
+            reload.refused = waited.refused;
+            let longest = Seconds(waited.longest);
+            told.text.push_str(&match waited.held {
                 0 => ", no request held".to_owned(),
-                1 => format!(", one request held for {}", Seconds(longest)),
-                count => format!(", {count} requests held, the longest for {}", Seconds(longest)),
+                1 => format!(", one request held for {longest}"),
+                count => format!(", {count} requests held, the longest for {longest}"),
             });
+            if waited.refused > 0 {
+                let refused = format!(", {} refused (at the limits of `hold`)", waited.refused);
+                told.text.push_str(&refused);
+            }
         } else if told.kind == "ready" && !reloaded {
-            let (count, longest) = self.wiring.held(node.service());
-            told.text.push_str(&match count {
+            let waited = self.wiring.waited(node.service());
+            let longest = Seconds(waited.longest);
+            told.text.push_str(&match waited.held {
                 0 => String::new(),
-                1 => format!("; one request had waited {}", Seconds(longest)),
-                count => format!("; {count} requests had waited, the longest {}", Seconds(longest)),
+                1 => format!("; one request had waited {longest}"),
+                count => format!("; {count} requests had waited, the longest {longest}"),
             });
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use devctl_core::engine::{Serving, State};
 use devctl_core::{NodeId, Time};
-use devctl_edge::{Draining, Edge, EdgeId, Edges, Target};
+use devctl_edge::{Draining, Edge, EdgeId, Edges, HoldReport, Target};
 
 use crate::perform::Performer;
 use crate::prepare::{Opening, Reread};
@@ -34,8 +34,8 @@ pub(crate) struct Wire {
     /// Why it could not be made.
     pub(crate) problem: Option<String>,
     lead: Lead,
-    /// Waits that have been told.
-    told_held: u64,
+    /// What has been told of the waits at it.
+    told: Waited,
 }
 
 /// An edge that has moved, or that the files name no more.
@@ -44,6 +44,19 @@ struct Former {
     wire: Wire,
     /// Of its consumer; with the last of them, it goes.
     runs: Vec<u64>,
+}
+
+/// What waited at edges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Waited {
+    /// At one edge: which time it is that it holds.
+    hold: u64,
+    /// Requests and connections that waited.
+    pub(crate) held: u64,
+    /// The longest of these waits.
+    pub(crate) longest: Duration,
+    /// Those that were refused: too many waited, or for too long.
+    pub(crate) refused: u64,
 }
 
 /// Where an edge was led last.
@@ -87,7 +100,7 @@ impl Wiring {
             edge,
             problem,
             lead,
-            told_held: 0,
+            told: Waited::default(),
         };
         let now = wire.address();
         self.former
@@ -240,9 +253,9 @@ impl Wiring {
         }
     }
 
-    /// What waited for a service while it was away, and the longest of these waits; each wait is told once.
-    pub(crate) fn held(&mut self, service: &str) -> (u64, Duration) {
-        let (mut count, mut longest) = (0, Duration::ZERO);
+    /// What waited for a service while it was away; each wait is told once.
+    pub(crate) fn waited(&mut self, service: &str) -> Waited {
+        let mut all = Waited::default();
         let former = self.former.iter_mut().map(|former| (&former.id, &mut former.wire));
         for (_, wire) in self
             .wires
@@ -253,16 +266,12 @@ impl Wiring {
             let Some(report) = wire.edge.as_ref().map(Edge::held) else {
                 continue;
             };
-            let new = report.held.saturating_sub(wire.told_held);
-            // A count that went down is that of another hold.
-            let new = if report.held < wire.told_held { report.held } else { new };
-            wire.told_held = report.held;
-            if new > 0 {
-                count += new;
-                longest = longest.max(report.longest);
-            }
+            let told = wire.told.tell(&report);
+            all.held += told.held;
+            all.refused += told.refused;
+            all.longest = all.longest.max(told.longest);
         }
-        (count, longest)
+        all
     }
 
     /// What is still under way at old runs of the service; handed out once.
@@ -278,6 +287,30 @@ impl Wiring {
             if let Some(wire) = self.wires.remove(&id) {
                 self.keep(id, wire, performer);
             }
+        }
+    }
+}
+
+impl Waited {
+    /// What is new in `report`, which counts as told from now on.
+    fn tell(&mut self, report: &HoldReport) -> Self {
+        let before = if self.hold == report.number {
+            *self
+        } else {
+            Self::default()
+        };
+        *self = Self {
+            hold: report.number,
+            held: report.held,
+            longest: report.longest,
+            refused: report.refused,
+        };
+        let held = self.held.saturating_sub(before.held);
+        Self {
+            held,
+            refused: self.refused.saturating_sub(before.refused),
+            longest: if held > 0 { self.longest } else { Duration::ZERO },
+            ..*self
         }
     }
 }
@@ -359,6 +392,31 @@ mod tests {
             stand_ins: made.into_iter().collect(),
             problems: contracts.problems,
         }
+    }
+
+    #[test]
+    fn each_wait_is_told_once_and_a_new_hold_counts_from_nothing() {
+        let report = |number, held, refused| HoldReport {
+            number,
+            held,
+            refused,
+            longest: Duration::from_secs(number),
+            ..HoldReport::default()
+        };
+        let mut told = Waited::default();
+        let mut tell = |report| {
+            let new = told.tell(&report);
+            (new.held, new.refused, new.longest.as_secs())
+        };
+        assert_eq!(tell(report(1, 40, 0)), (40, 0, 1));
+        assert_eq!(tell(report(1, 40, 0)), (0, 0, 0));
+        assert_eq!(tell(report(1, 42, 1)), (2, 1, 1));
+        assert_eq!(
+            tell(report(2, 50, 20)),
+            (50, 20, 2),
+            "more than before, and all of them new"
+        );
+        assert_eq!(tell(report(3, 0, 0)), (0, 0, 0));
     }
 
     #[tokio::test]

@@ -12,6 +12,8 @@ use crate::spec::HoldLimits;
 /// What waited at an edge since the target last changed to [`Hold`](crate::Target::Hold).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct HoldReport {
+    /// Which time it is that this edge holds: no two of them have the same number.
+    pub number: u64,
     /// Waiting now.
     pub waiting: usize,
     /// Requests and connections that waited, those that wait now included.
@@ -43,6 +45,7 @@ impl std::fmt::Display for Refusal {
 /// The waiting room of one edge.
 pub(crate) struct Gate {
     pub(crate) limits: HoldLimits,
+    number: AtomicU64,
     waiting: AtomicUsize,
     bytes: AtomicUsize,
     held: AtomicU64,
@@ -63,6 +66,7 @@ impl Gate {
     pub(crate) fn new(limits: HoldLimits) -> Self {
         Self {
             limits,
+            number: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             held: AtomicU64::new(0),
@@ -98,6 +102,7 @@ impl Gate {
 
     /// Forgets what was, when a new wait begins: the report is about one reload.
     pub(crate) fn begin(&self) {
+        self.number.fetch_add(1, Relaxed);
         self.held.store(self.waiting.load(Relaxed) as u64, Relaxed);
         self.refused.store(0, Relaxed);
         self.left.store(0, Relaxed);
@@ -108,6 +113,7 @@ impl Gate {
         let times = self.times();
         let now = times.since.values().next().map(Instant::elapsed).unwrap_or_default();
         HoldReport {
+            number: self.number.load(Relaxed),
             waiting: self.waiting.load(Relaxed),
             held: self.held.load(Relaxed),
             longest: times.longest.max(now),
@@ -198,6 +204,10 @@ mod tests {
         assert_eq!(gate.report().longest, Duration::from_millis(40));
         drop(first);
         gate.begin();
-        assert_eq!(gate.report(), HoldReport::default());
+        let next = HoldReport {
+            number: 1,
+            ..HoldReport::default()
+        };
+        assert_eq!(gate.report(), next);
     }
 }

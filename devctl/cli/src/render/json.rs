@@ -77,6 +77,8 @@ pub(crate) fn notice(notice: &Notice) -> Value {
             "swap_seconds": reload.swap_seconds,
             "held": reload.held,
             "longest_seconds": reload.longest_seconds,
+            "refused": reload.refused,
+            "refused": reload.refused,
         })
     });
     let mut told = json!({

@@ -4,7 +4,8 @@
 //! followed the service's own start (or build) after the same time, three times in a row, each of which it caused itself, is the
 //! service's answer to being started: no person saves like that. Either way the path no longer counts, and that is said once.
 //! A program that saves whenever it sees the new answer is as regular; but what it saves makes another product, and nobody's
-//! own output does that.
+//! own output does that. Where there is no product, a process that has written less in all than the file is long did not write it.
+//! And a path that is found guilty by its times alone counts again once it changes out of step.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ const IN_STEP: u32 = 3;
 /// sooner or later.
 const SAME: Duration = Duration::from_millis(60);
 
+/// So often a path that is out of step counts again: what is written every other second is so each time.
+const PARDONS: u32 = 2;
+
 /// What has been learnt about each node.
 #[derive(Debug, Default)]
 pub(super) struct Loops {
@@ -26,12 +30,26 @@ pub(super) struct Loops {
 
 #[derive(Debug, Default)]
 struct Seen {
-    own: HashSet<PathBuf>,
+    own: HashMap<PathBuf, Own>,
     /// What came last, how long after the node's start, and how often in step.
     last: Option<(BTreeSet<PathBuf>, Duration, u32)>,
     /// The start that the last change came after: each counts once.
     anchor: Option<Instant>,
 }
+
+/// How it is known that a path is a service's own output.
+#[derive(Debug)]
+enum Own {
+    /// A process had it open, or it was in step again and again.
+    ForGood,
+    /// By its times alone: the start that it followed last, and how long after it.
+    InStep(Step, u32),
+    /// It was out of step after all, so often.
+    Pardoned(u32),
+}
+
+/// A start, and how long after it something changed.
+type Step = (Instant, Duration);
 
 /// What a change comes to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,18 +72,26 @@ impl Loops {
     ) -> Judged {
         let seen = self.nodes.entry(node.clone()).or_default();
         let mut judged = Judged {
-            real: changed.into_iter().filter(|path| !seen.own.contains(path)).collect(),
+            real: changed,
             named: Vec::new(),
         };
+        judged.real.retain(|path| !seen.is_own(path, began, now));
         if judged.real.is_empty() {
             return judged;
         }
-        judged.named.extend(writes(&judged.real));
-        judged.real.retain(|path| !judged.named.contains(path));
-        if !judged.real.is_empty() && seen.is_in_step(&judged.real, began, now) {
-            judged.named.extend(std::mem::take(&mut judged.real));
+        let written = writes(&judged.real);
+        judged.real.retain(|path| !written.contains(path));
+        seen.own.extend(written.iter().map(|path| (path.clone(), Own::ForGood)));
+        judged.named.extend(written);
+        if !judged.real.is_empty()
+            && let Some(step) = seen.in_step(&judged.real, began, now)
+        {
+            judged.named.extend(
+                std::mem::take(&mut judged.real)
+                    .into_iter()
+                    .inspect(|path| seen.found_guilty(path, step)),
+            );
         }
-        seen.own.extend(judged.named.iter().cloned());
         judged
     }
 
@@ -76,15 +102,44 @@ impl Loops {
 }
 
 impl Seen {
-    fn is_in_step(&mut self, changed: &BTreeSet<PathBuf>, began: Option<Instant>, now: Instant) -> bool {
+    /// Whether the path is known as own output, and nothing speaks against it now.
+    fn is_own(&mut self, path: &Path, began: Option<Instant>, now: Instant) -> bool {
+        let (anchor, before, pardons) = match self.own.get_mut(path) {
+            Some(Own::ForGood) => return true,
+            Some(Own::InStep((anchor, before), pardons)) => (anchor, *before, *pardons),
+            Some(Own::Pardoned(_)) | None => return false,
+        };
+        if let Some(began) = began
+            && began != *anchor
+            && is_same(before, now.saturating_duration_since(began))
+        {
+            *anchor = began;
+            return true;
+        }
+        self.own.insert(path.to_owned(), Own::Pardoned(pardons + 1));
+        self.last = None;
+        false
+    }
+
+    fn found_guilty(&mut self, path: &Path, step: Step) {
+        let own = match self.own.get(path) {
+            Some(Own::Pardoned(PARDONS..)) => Own::ForGood,
+            Some(Own::Pardoned(pardons)) => Own::InStep(step, *pardons),
+            _ => Own::InStep(step, 0),
+        };
+        self.own.insert(path.to_owned(), own);
+    }
+
+    /// The start that all of it has followed in step, and how long after it; None where it has not.
+    fn in_step(&mut self, changed: &BTreeSet<PathBuf>, began: Option<Instant>, now: Instant) -> Option<Step> {
         let Some(began) = began else {
             self.last = None;
-            return false;
+            return None;
         };
         if self.anchor.replace(began) == Some(began) {
             // Nothing was started since the last change: it was not the cause of this one.
             self.last = None;
-            return false;
+            return None;
         }
         let after = now.saturating_duration_since(began);
         let times = match &self.last {
@@ -92,7 +147,7 @@ impl Seen {
             _ => 1,
         };
         self.last = Some((changed.clone(), after, times));
-        times >= IN_STEP
+        (times >= IN_STEP).then_some((began, after))
     }
 }
 
@@ -154,6 +209,39 @@ fn is_for_writing(pid: i32, fd: &std::ffi::OsStr) -> bool {
     flags.is_some_and(|flags| i64::from_str_radix(flags.trim(), 8).is_ok_and(|flags| flags & 3 != 0))
 }
 
+/// Whether one of the files is longer than all that these processes, and what they have started, have written to anywhere (proc(5),
+/// `/proc/PID/io`): then they did not write it.
+#[cfg(target_os = "linux")]
+pub(super) fn cannot_have_written(processes: &[i32], paths: &BTreeSet<PathBuf>) -> bool {
+    let mut written = 0;
+    let (mut left, mut known) = (processes.to_vec(), HashSet::new());
+    while let Some(pid) = left.pop() {
+        if !known.insert(pid) {
+            continue;
+        }
+        left.extend(children(pid));
+        let counts = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+        let bytes = counts.lines().find_map(|line| line.strip_prefix("wchar:"));
+        let Some(bytes) = bytes.and_then(|bytes| bytes.trim().parse::<u64>().ok()) else {
+            return false;
+        };
+        written += bytes;
+    }
+    let length = |path: &PathBuf| {
+        path.metadata()
+            .ok()
+            .filter(std::fs::Metadata::is_file)
+            .map(|file| file.len())
+    };
+    paths.iter().filter_map(length).any(|length| length > written)
+}
+
+/// Elsewhere nobody can say how much was written.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn cannot_have_written(_processes: &[i32], _paths: &BTreeSet<PathBuf>) -> bool {
+    false
+}
+
 /// Elsewhere nobody can say who writes.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn written_by(_processes: &[i32], _paths: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
@@ -186,8 +274,33 @@ mod tests {
 
     #[test]
     fn what_follows_each_start_in_step_is_the_starts_doing() {
-        let steps = [(0, 300), (1000, 310), (2000, 290), (3000, 300), (9000, 5000)];
-        assert_eq!(counted(&["cache.json"], &steps), [true, true, false, false, false]);
+        let steps = [(0, 300), (1000, 310), (2000, 290), (3000, 300)];
+        assert_eq!(counted(&["cache.json"], &steps), [true, true, false, false]);
+    }
+
+    #[test]
+    fn what_was_found_guilty_counts_once_it_is_out_of_step() {
+        // Saved again with nothing started since, and five seconds after a start instead of a third of one.
+        let steps = [
+            (0, 300),
+            (1000, 310),
+            (2000, 290),
+            (2000, 1800),
+            (9000, 5000),
+            (20_000, 700),
+        ];
+        assert_eq!(counted(&["main.py"], &steps), [true, true, false, true, true, true]);
+        // Written every second, whatever happens: it is found guilty again each time, and the third time for good.
+        let every_second: Vec<(u32, u32)> = [0, 1, 2, 2, 4, 5, 6, 6, 8, 9, 10, 10, 10, 10]
+            .into_iter()
+            .scan(0, |last, start| {
+                *last += 1000;
+                Some((start * 1000, *last - start * 1000))
+            })
+            .collect();
+        let counts = counted(&["state.json"], &every_second);
+        assert_eq!(counts.iter().filter(|counts| **counts).count(), 8);
+        assert_eq!(counts[10..], [false; 4]);
     }
 
     #[test]
@@ -243,5 +356,10 @@ mod tests {
         assert_eq!(written_by(&[own], &both), BTreeSet::from([written]));
         drop((writes, reads));
         assert!(written_by(&[own], &both).is_empty());
+
+        let long = dir.path().join("long");
+        std::fs::File::create(&long).unwrap().set_len(1 << 40).unwrap();
+        assert!(!cannot_have_written(&[own], &both));
+        assert!(cannot_have_written(&[own], &BTreeSet::from([long])));
     }
 }

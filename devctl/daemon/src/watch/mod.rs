@@ -446,7 +446,7 @@ impl Watching {
             return;
         }
         let trees: Vec<&SourceTree> = build.sources.iter().collect();
-        let real = self.judge(node, of_node, &trees, now);
+        let real = self.judge(node, of_node, (&trees, false), now);
         let listings = build.sources.iter().filter_map(|tree| self.trees.get(tree));
         if !real.is_empty()
             && let Some(source) = sources::stamp_of(build, listings)
@@ -464,13 +464,16 @@ impl Watching {
         &mut self,
         node: &NodeId,
         changed: BTreeSet<PathBuf>,
-        trees: &[&SourceTree],
+        (trees, unbuilt): (&[&SourceTree], bool),
         now: Instant,
     ) -> BTreeSet<PathBuf> {
         let doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
         let doing = doings.get(node).cloned().unwrap_or_default();
         drop(doings);
-        let cause = doing.began.filter(|_| !doing.proven);
+        // A build's processes are gone when what they wrote is seen; a run's are not.
+        let acquitted =
+            unbuilt && !doing.processes.is_empty() && loops::cannot_have_written(&doing.processes, &changed);
+        let cause = doing.began.filter(|_| !doing.proven && !acquitted);
         let judged = self.loops.judge(node, changed, (cause, now), |changed| {
             loops::written_by(&doing.processes, changed)
         });
@@ -502,7 +505,9 @@ impl Watching {
             if all.is_empty() {
                 return;
             }
-            real = Some(self.judge(&container.node, all, &trees, now));
+            // What a command of its rules writes is no process of its own.
+            let runs_commands = container.rules.iter().any(|rule| rule.exec.is_some());
+            real = Some(self.judge(&container.node, all, (&trees, !runs_commands), now));
         }
         let of_tree = |tree: &SourceTree| {
             let mut changed = changed.get(tree).cloned().unwrap_or_default();
