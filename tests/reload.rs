@@ -199,6 +199,18 @@ services:
         Some(notices(&project)).filter(|told| told.contains("reloaded in"))
     });
     assert!(told.contains("app changed (swap ") && !told.contains("built"), "{told}");
+    project.write("src/app", "exit 3\n");
+    let why = wait_for("word of the new run that failed", LONG, || {
+        Some(project.ok(&["why"]).out).filter(|why| why.contains("its last new run failed"))
+    });
+    assert!(why.contains("api  ready") && why.contains("it exited with 3"), "{why}");
+    let listed = project.ok(&["ps"]).out;
+    assert!(listed.contains(", its last new run failed"), "{listed}");
+    serves(&at, "two first");
+    project.write("src/app", &app("three"));
+    serves(&at, "three first");
+    let why = project.ok(&["why"]).out;
+    assert!(why.contains("nothing waits"), "{why}");
     // What it looks at itself is no reason, and neither is the same command again.
     let before = project.pid("api");
     project.write("pages/index.html", "hello again");
@@ -209,7 +221,7 @@ services:
     });
     assert_eq!(project.pid("api"), before);
     project.write("compose.yaml", &compose.replace("first", "second"));
-    serves(&at, "two second");
+    serves(&at, "three second");
     let told = notices(&project);
     assert!(told.contains("the files were changed: recreate api"), "{told}");
 }

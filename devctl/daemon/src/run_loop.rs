@@ -296,12 +296,12 @@ impl Loop {
                     self.performer.perform(effect, plan.as_ref(), draining);
                 }
                 Effect::Build { node, .. } => {
-                    self.watch.began(node);
+                    self.watch.began(node, None);
                     let plan = self.state.node(node).map(|node| node.plan.hash.clone());
                     self.performer.perform(effect, plan.as_ref(), Vec::new());
                 }
-                Effect::Start { node, .. } => {
-                    self.watch.began(node);
+                Effect::Start { node, run, .. } => {
+                    self.watch.began(node, Some(*run));
                     self.performer.perform(effect, None, Vec::new());
                 }
                 _ => self.performer.perform(effect, None, Vec::new()),
@@ -413,9 +413,9 @@ impl Loop {
                 self.records.containers.insert(live.spec.id.to_string(), known);
             }
         }
-        let processes = self.performer.all_live().flat_map(|(_, live)| {
+        let processes = self.performer.all_live().flat_map(|(run, live)| {
             let of_node = live.handle.processes().into_iter();
-            of_node.map(move |process| (&live.spec.id, process.pid))
+            of_node.map(move |process| (&live.spec.id, run, process.pid))
         });
         self.watch.processes(processes);
         self.records.processes = self

@@ -1,7 +1,7 @@
 //! The state of everything, as `ps`, `why`, `graph`, `port` and `config --resolved` show it.
 
 use devctl_core::engine::{Create, Exit, Hold, Node, RunPhase, Status};
-use devctl_core::{NodeId, Seconds};
+use devctl_core::{NodeId, Seconds, Time};
 use devctl_drivers::log::Redaction;
 use devctl_edge::EdgeId;
 use devctl_wire::v1;
@@ -149,6 +149,28 @@ pub(crate) fn node(all: &Loop, id: &NodeId, resolved: bool) -> v1::NodeStatus {
             _ => 0,
         },
         wanted: node.wanted == devctl_core::engine::Wanted::Up,
+        next: next(node, now),
+    }
+}
+
+/// Of a node that serves: why it is not what was saved last that does.
+fn next(node: &Node, now: Time) -> String {
+    if node.run.is_none() {
+        return String::new();
+    }
+    match (&node.next, &node.build.failure, &node.not_replaced) {
+        (Some(run), ..) => {
+            let taken = Seconds(now - run.started.unwrap_or(run.issued));
+            match (&node.plan.health, run.health.output.lines().last()) {
+                (Some(test), Some(line)) => {
+                    format!("its next run: starting, {taken} of {}: {line}", Seconds(test.budget()))
+                }
+                _ => format!("its next run: starting for {taken}"),
+            }
+        }
+        (None, Some(failure), _) => format!("its last build failed: {}", failure.what),
+        (None, None, Some(what)) => format!("its last new run failed: {what}"),
+        (None, None, None) => String::new(),
     }
 }
 
@@ -162,6 +184,7 @@ fn summary(all: &Loop, node: &Node, status: Status, holds: &[Hold]) -> String {
                 (Some(_), _) => ", its next run is starting",
                 (None, Some(_)) => ", to be replaced",
                 (None, None) if node.build.failure.is_some() => ", its last build failed",
+                (None, None) if node.not_replaced.is_some() => ", its last new run failed",
                 (None, None) => "",
             };
             format!("{what} for {}{replace}", Seconds(now - run.ready.unwrap_or(run.issued)))

@@ -75,6 +75,9 @@ fn at_rest(status: &StatusReply, project: &str) -> String {
 }
 
 fn is_settled(node: &NodeStatus) -> bool {
+    if !node.next.is_empty() {
+        return false;
+    }
     match node.state() {
         State::Ready | State::Completed => true,
         State::Down => !node.wanted,
@@ -180,6 +183,10 @@ struct Reason<'a> {
 
 /// What holds a node; for one that came up, what it had to wait for.
 fn reasons<'a>(status: &'a StatusReply, node: &'a NodeStatus) -> Vec<Reason<'a>> {
+    let next = (!node.next.is_empty()).then(|| Reason {
+        node: None,
+        text: node.next.clone(),
+    });
     let find = |id: &str| status.nodes.iter().find(|other| other.id == id || other.service == id);
     if !node.holds.is_empty() {
         let reason = |hold: &devctl_wire::v1::Hold| match find(&hold.on) {
@@ -208,13 +215,11 @@ fn reasons<'a>(status: &'a StatusReply, node: &'a NodeStatus) -> Vec<Reason<'a>>
     let mut found: Vec<&NodeStatus> = needs.filter_map(|dependency| find(&dependency.to)).collect();
     // The one that was ready last is the one that it waited for.
     found.sort_by_key(|on| std::cmp::Reverse(on.ready_unix_ms));
-    found
-        .into_iter()
-        .map(|on| Reason {
-            node: Some(on),
-            text: condition(status, node, on),
-        })
-        .collect()
+    let found = found.into_iter().map(|on| Reason {
+        node: Some(on),
+        text: condition(status, node, on),
+    });
+    next.into_iter().chain(found).collect()
 }
 
 fn condition(status: &StatusReply, from: &NodeStatus, to: &NodeStatus) -> String {

@@ -132,6 +132,7 @@ pub(crate) fn node(status: &NodeStatus) -> Value {
         "command": status.command,
         "state": state(status),
         "summary": status.summary,
+        "next": status.next,
         "holds": status.holds.iter().map(hold).collect::<Vec<_>>(),
         "run": status.run,
         "pid": (status.pid != 0).then_some(status.pid),

@@ -130,13 +130,15 @@ impl State {
         let output = health.output.clone();
         match place {
             RunPlace::Next => {
-                let what = format!("it was not healthy after {}", crate::Seconds(elapsed));
+                let mut what = format!("it was not healthy after {}", crate::Seconds(elapsed));
+                if let Some(line) = output.lines().last() {
+                    what.push_str(&format!(": {line}"));
+                }
                 let grace = node.stop_grace();
                 if let Some(next) = node.next.take() {
                     node.leaving.push(next);
                 }
-                node.replace = None;
-                self.notice(Some(id), NoticeKind::ReplaceFailed { what }, now, out);
+                self.replace_failed(id, what, now, out);
                 self.stop_run(id, number, grace, "it did not become healthy", now, out);
             }
             _ => self.notice(Some(id), NoticeKind::Unhealthy { after: elapsed, output }, now, out),

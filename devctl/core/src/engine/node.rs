@@ -25,6 +25,8 @@ pub struct Node {
     pub leaving: Vec<Run>,
     /// Why `run` is to be replaced.
     pub replace: Option<Replace>,
+    /// Why the last run that was to take the place of `run` did not.
+    pub not_replaced: Option<String>,
     /// Where its build stands.
     pub build: Build,
     /// How the last run ended.
@@ -317,6 +319,7 @@ impl Node {
             replace: None,
             build: Build::default(),
             last: None,
+            not_replaced: None,
             failure: None,
             not_before: None,
             crashes: 0,

@@ -85,6 +85,14 @@ impl State {
         self.restart_dependents(id, now);
     }
 
+    /// The run that was made ready beside the serving one did not become it. That stays known until another one is started.
+    pub(super) fn replace_failed(&mut self, id: &NodeId, what: String, now: Time, out: &mut Vec<Effect>) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.replace = None;
+        node.not_replaced = Some(what.clone());
+        self.notice(Some(id), NoticeKind::ReplaceFailed { what }, now, out);
+    }
+
     pub(super) fn on_start_failed(
         &mut self,
         id: &NodeId,
@@ -110,8 +118,7 @@ impl State {
             }
             RunPlace::Next => {
                 node.next = None;
-                node.replace = None;
-                self.notice(Some(id), NoticeKind::ReplaceFailed { what: failure.what }, now, out);
+                self.replace_failed(id, failure.what, now, out);
             }
             RunPlace::Leaving => node.leaving.retain(|run| run.number != number),
         }
@@ -159,9 +166,8 @@ impl State {
         }
         match place {
             RunPlace::Next => {
-                node.replace = None;
                 let what = format!("it {exit} after {}", crate::Seconds(took));
-                self.notice(Some(id), NoticeKind::ReplaceFailed { what }, now, out);
+                self.replace_failed(id, what, now, out);
             }
             RunPlace::Leaving => {}
             RunPlace::Run => {

@@ -120,6 +120,7 @@ impl State {
         let hash = run.hash.clone();
         let fresh = std::mem::take(&mut node.fresh);
         node.run = Some(run);
+        node.not_replaced = None;
         node.not_before = None;
         node.blocked = false;
         node.let_through = true;
@@ -157,6 +158,7 @@ impl State {
             let hash = next.hash.clone();
             let fresh = std::mem::take(&mut node.fresh);
             node.next = Some(next);
+            node.not_replaced = None;
             self.notice(
                 Some(id),
                 NoticeKind::Starting {

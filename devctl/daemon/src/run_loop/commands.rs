@@ -106,7 +106,7 @@ impl Loop {
                 if let Some((run, live)) = run.and_then(|run| Some((run, self.performer.live(run)?))) {
                     if !batch.exec.is_empty() {
                         // What its command writes may be seen as a change again.
-                        self.watch.began(&node);
+                        self.watch.began(&node, None);
                     }
                     sync::sync(&self.performer.means, live, run, batch, what);
                 }

@@ -209,31 +209,36 @@ fn is_for_writing(pid: i32, fd: &std::ffi::OsStr) -> bool {
     flags.is_some_and(|flags| i64::from_str_radix(flags.trim(), 8).is_ok_and(|flags| flags & 3 != 0))
 }
 
-/// Whether one of the files is longer than all that these processes, and what they have started, have written to anywhere (proc(5),
-/// `/proc/PID/io`): then they did not write it.
+/// Whether one of the files is longer than all that these processes, and what they have started, have written to anywhere: then they
+/// did not write it.
 #[cfg(target_os = "linux")]
 pub(super) fn cannot_have_written(processes: &[i32], paths: &BTreeSet<PathBuf>) -> bool {
-    let mut written = 0;
-    let (mut left, mut known) = (processes.to_vec(), HashSet::new());
+    // One that ends meanwhile is counted by who started it, from then on: looked at again.
+    let Some(written) = (0..3).find_map(|_| bytes_written(processes)) else {
+        return false;
+    };
+    let is_longer = |path: &PathBuf| {
+        let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file);
+        metadata.is_some_and(|metadata| metadata.len() > written)
+    };
+    paths.iter().any(is_longer)
+}
+
+/// How much these processes, and what they have started, have written to anywhere (`/proc/PID/io`, proc(5)). None where one has ended
+/// meanwhile.
+#[cfg(target_os = "linux")]
+fn bytes_written(processes: &[i32]) -> Option<u64> {
+    let (mut written, mut left, mut known) = (0, processes.to_vec(), HashSet::new());
     while let Some(pid) = left.pop() {
         if !known.insert(pid) {
             continue;
         }
         left.extend(children(pid));
-        let counts = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
-        let bytes = counts.lines().find_map(|line| line.strip_prefix("wchar:"));
-        let Some(bytes) = bytes.and_then(|bytes| bytes.trim().parse::<u64>().ok()) else {
-            return false;
-        };
-        written += bytes;
+        let counts = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+        let bytes = counts.lines().find_map(|line| line.strip_prefix("wchar:"))?;
+        written += bytes.trim().parse::<u64>().ok()?;
     }
-    let length = |path: &PathBuf| {
-        path.metadata()
-            .ok()
-            .filter(std::fs::Metadata::is_file)
-            .map(|file| file.len())
-    };
-    paths.iter().filter_map(length).any(|length| length > written)
+    Some(written)
 }
 
 /// Elsewhere nobody can say how much was written.

@@ -11,7 +11,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -74,7 +74,23 @@ struct Doing {
     began: Option<Instant>,
     /// What was changed then has made another product, and that one serves: it was a source.
     proven: bool,
-    processes: Vec<i32>,
+    /// What began is this run, and nothing else.
+    run: Option<u64>,
+    /// It was there.
+    seen: bool,
+    /// Of every run that is there.
+    processes: BTreeMap<u64, Vec<i32>>,
+}
+
+impl Doing {
+    /// Whether the run that began last did not change these files: it is not there yet, or has not written that much.
+    fn is_acquitted(&self, changed: &BTreeSet<PathBuf>) -> bool {
+        let Some(run) = self.run else { return false };
+        match self.processes.get(&run) {
+            Some(processes) => loops::cannot_have_written(processes, changed),
+            None => !self.seen,
+        }
+    }
 }
 
 type Doings = Arc<std::sync::Mutex<HashMap<NodeId, Doing>>>;
@@ -114,11 +130,12 @@ impl Watch {
         let _ended = self.wanted.send(watched);
     }
 
-    /// A build or a run of the node begins.
-    pub(crate) fn began(&self, node: &NodeId) {
+    /// A run of the node begins, or something else that may write files (None), as a build.
+    pub(crate) fn began(&self, node: &NodeId, run: Option<u64>) {
         let mut doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
         let doing = doings.entry(node.clone()).or_default();
         (doing.began, doing.proven) = (Some(Instant::now()), false);
+        (doing.run, doing.seen) = (run, false);
     }
 
     /// What the node's last change has led to is another product, which serves now.
@@ -127,12 +144,14 @@ impl Watch {
         doings.entry(node.clone()).or_default().proven = true;
     }
 
-    /// The processes that there are, by node.
-    pub(crate) fn processes<'a>(&self, all: impl Iterator<Item = (&'a NodeId, i32)>) {
+    /// The processes that there are, by node and run.
+    pub(crate) fn processes<'a>(&self, all: impl Iterator<Item = (&'a NodeId, u64, i32)>) {
         let mut doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
         doings.values_mut().for_each(|doing| doing.processes.clear());
-        for (node, process) in all {
-            doings.entry(node.clone()).or_default().processes.push(process);
+        for (node, run, process) in all {
+            let doing = doings.entry(node.clone()).or_default();
+            doing.processes.entry(run).or_default().push(process);
+            doing.seen |= doing.run == Some(run);
         }
     }
 }
@@ -471,11 +490,11 @@ impl Watching {
         let doing = doings.get(node).cloned().unwrap_or_default();
         drop(doings);
         // A build's processes are gone when what they wrote is seen; a run's are not.
-        let acquitted =
-            unbuilt && !doing.processes.is_empty() && loops::cannot_have_written(&doing.processes, &changed);
+        let acquitted = unbuilt && doing.is_acquitted(&changed);
         let cause = doing.began.filter(|_| !doing.proven && !acquitted);
         let judged = self.loops.judge(node, changed, (cause, now), |changed| {
-            loops::written_by(&doing.processes, changed)
+            let all: Vec<i32> = doing.processes.values().flatten().copied().collect();
+            loops::written_by(&all, changed)
         });
         for path in &judged.named {
             let remark = Remark {
@@ -506,7 +525,9 @@ impl Watching {
                 return;
             }
             // What a command of its rules writes is no process of its own.
-            let runs_commands = container.rules.iter().any(|rule| rule.exec.is_some());
+            let runs_commands = (container.rules.iter())
+                .filter_map(|rule| rule.exec.as_ref())
+                .any(|hook| !hook.command.is_empty());
             real = Some(self.judge(&container.node, all, (&trees, !runs_commands), now));
         }
         let of_tree = |tree: &SourceTree| {

@@ -22,6 +22,10 @@ struct Bench {
 impl Bench {
     /// Watches `src` of a new directory for the node `api`, and `compose.yaml`.
     fn new(prepare: impl FnOnce(&Path)) -> Self {
+        Self::with(prepare, watched)
+    }
+
+    fn with(prepare: impl FnOnce(&Path), watched: impl FnOnce(&Path) -> Watched) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("src")).unwrap();
         std::fs::write(dir.path().join("compose.yaml"), "services: {}\n").unwrap();
@@ -109,6 +113,28 @@ fn watched(dir: &Path) -> Watched {
         contracts: vec![dir.join("pacts"), dir.join("states.yaml")],
         files: vec![dir.join("compose.yaml")],
         request: v1::UpRequest::default(),
+    }
+}
+
+/// The same for a node with nothing to build: a save is a new run of it.
+fn run_as_it_is(dir: &Path) -> Watched {
+    let rule = WatchRule {
+        tree: SourceTree::all(dir.join("src")),
+        target: None,
+        action: devctl_compose::model::WatchAction::Restart,
+        exec: None,
+        initial: false,
+    };
+    let container = Contained {
+        node: "api".into(),
+        rules: vec![rule],
+        build: None,
+        is_process: true,
+    };
+    Watched {
+        nodes: Vec::new(),
+        containers: vec![container],
+        ..watched(dir)
     }
 }
 
@@ -310,12 +336,53 @@ async fn lost_events_cost_a_look_at_everything() {
     assert!(found.try_recv().is_err(), "the same again is no change");
 }
 
+/// Saves of `src/main.py`, which a process runs as it is, each 300 ms after a start of it: what is told of them.
+async fn saved_in_step(doing: impl Fn(u64) -> Doing) -> Vec<String> {
+    let mut bench = Bench::with(|_| {}, run_as_it_is);
+    let mut told = Vec::new();
+    for round in 0..3 {
+        let doing = Doing {
+            began: Instant::now().checked_sub(Duration::from_millis(300)),
+            run: Some(round),
+            ..doing(round)
+        };
+        bench.doings.lock().unwrap().insert("api".into(), doing);
+        bench.write("src/main.py", &round.to_string().repeat(4000));
+        told.push(bench.next().await);
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_in_step_are_a_persons_where_the_new_run_cannot_have_written_them() {
+    let mut idle = tokio::process::Command::new("sleep");
+    let idle = idle.arg("1000").kill_on_drop(true).spawn().unwrap();
+    let pid = i32::try_from(idle.id().unwrap()).unwrap();
+    let there = saved_in_step(|round| Doing {
+        seen: true,
+        processes: BTreeMap::from([(round, vec![pid])]),
+        ..Doing::default()
+    });
+    let there = there.await;
+    assert_eq!(there, ["api: main.py: [] []"; 3]);
+    let not_there_yet = saved_in_step(|_| Doing::default()).await;
+    assert_eq!(not_there_yet, there);
+    let gone_again = saved_in_step(|_| Doing {
+        seen: true,
+        ..Doing::default()
+    });
+    assert_eq!(
+        gone_again.await[2],
+        "said: it writes `main.py` itself: that is no change of its sources"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_process_of_the_node_writes_is_named_and_left_out() {
     let mut bench = Bench::new(|_| {});
     let own = i32::try_from(std::process::id()).unwrap();
     let doing = Doing {
-        processes: vec![own],
+        processes: BTreeMap::from([(1, vec![own])]),
         ..Doing::default()
     };
     bench.doings.lock().unwrap().insert("api".into(), doing);

@@ -57,6 +57,10 @@ fn a_new_run_that_fails_leaves_the_old_one_serving() {
       | a the new run failed, the old one still serves: it exited with 3 after 0 s
     ");
     assert_eq!(story.state.serving(&"a".into(), story.now), Serving::Run(1));
+    let failed = |story: &Story| story.state.node(&"a".into()).and_then(|node| node.not_replaced.clone());
+    assert_eq!(failed(&story).as_deref(), Some("it exited with 3 after 0 s"));
+    story.up(&[node("a").tested().overlapping().hash("v3")]);
+    assert_eq!(failed(&story), None, "another one is on its way");
 }
 
 #[test]
