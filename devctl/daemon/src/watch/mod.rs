@@ -465,7 +465,7 @@ impl Watching {
             return;
         }
         let trees: Vec<&SourceTree> = build.sources.iter().collect();
-        let real = self.judge(node, of_node, (&trees, false), now);
+        let real = self.judge(node, of_node, (&trees, build.command.is_empty()), now);
         let listings = build.sources.iter().filter_map(|tree| self.trees.get(tree));
         if !real.is_empty()
             && let Some(source) = sources::stamp_of(build, listings)
@@ -524,11 +524,7 @@ impl Watching {
             if all.is_empty() {
                 return;
             }
-            // What a command of its rules writes is no process of its own.
-            let runs_commands = (container.rules.iter())
-                .filter_map(|rule| rule.exec.as_ref())
-                .any(|hook| !hook.command.is_empty());
-            real = Some(self.judge(&container.node, all, (&trees, !runs_commands), now));
+            real = Some(self.judge(&container.node, all, (&trees, false), now));
         }
         let of_tree = |tree: &SourceTree| {
             let mut changed = changed.get(tree).cloned().unwrap_or_default();

@@ -118,24 +118,9 @@ fn watched(dir: &Path) -> Watched {
 
 /// The same for a node with nothing to build: a save is a new run of it.
 fn run_as_it_is(dir: &Path) -> Watched {
-    let rule = WatchRule {
-        tree: SourceTree::all(dir.join("src")),
-        target: None,
-        action: devctl_compose::model::WatchAction::Restart,
-        exec: None,
-        initial: false,
-    };
-    let container = Contained {
-        node: "api".into(),
-        rules: vec![rule],
-        build: None,
-        is_process: true,
-    };
-    Watched {
-        nodes: Vec::new(),
-        containers: vec![container],
-        ..watched(dir)
-    }
+    let mut watched = watched(dir);
+    watched.nodes[0].1.command.clear();
+    watched
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -347,7 +332,8 @@ async fn saved_in_step(doing: impl Fn(u64) -> Doing) -> Vec<String> {
             ..doing(round)
         };
         bench.doings.lock().unwrap().insert("api".into(), doing);
-        bench.write("src/main.py", &round.to_string().repeat(4000));
+        // Of another length each time: two within one tick of the file system's clock are told apart by that alone.
+        bench.write("src/main.py", &"x".repeat(4000 + told.len()));
         told.push(bench.next().await);
     }
     told
@@ -364,7 +350,7 @@ async fn saves_in_step_are_a_persons_where_the_new_run_cannot_have_written_them(
         ..Doing::default()
     });
     let there = there.await;
-    assert_eq!(there, ["api: main.py: [] []"; 3]);
+    assert_eq!(there, ["api: main.py"; 3]);
     let not_there_yet = saved_in_step(|_| Doing::default()).await;
     assert_eq!(not_there_yet, there);
     let gone_again = saved_in_step(|_| Doing {
