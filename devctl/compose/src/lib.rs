@@ -59,7 +59,9 @@
 //! # Known divergences from Docker Compose 5.6
 //!
 //! * `include`, `extends` and `-f` from Git repositories and OCI artifacts are refused: nothing is fetched.
-//! * A target port above 65535 is refused; Compose accepts any integer and fails later.
+//! * A target port or a block weight above 65535 is refused; Compose accepts any integer and fails later.
+//! * Two `pre_start` hooks of two files that differ only in the quotes around a number are one; Compose keeps both.
+//! * A key that begins with `<<` and goes on, such as `<<x`, may be reset; Compose reports an internal error.
 //! * A negative duration is refused; Compose prints it.
 //! * Nesting deeper than 256 levels is refused; Compose goes to 10,000.
 //! * In YAML output, a timestamp below an `x-` attribute stands in quotes, and an empty list that normalisation leaves

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use crate::merge;
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 use crate::tree::{Entry, Map, Node, Value};
 
 /// Adds everything that is implied.
@@ -89,7 +89,7 @@ fn container(map: &mut Map, environment: &IndexMap<String, String>, problems: &m
     map.get_mut("environment")
         .into_iter()
         .for_each(|entry| resolve(&mut entry.node, environment, true));
-    dependencies(map);
+    dependencies(map, problems);
     for mount in map
         .get_mut("volumes")
         .and_then(|entry| entry.node.as_list_mut())
@@ -104,7 +104,7 @@ fn container(map: &mut Map, environment: &IndexMap<String, String>, problems: &m
 }
 
 /// Links, shared namespaces and `volumes_from` are dependencies.
-fn dependencies(map: &mut Map) {
+fn dependencies(map: &mut Map, problems: &mut Problems) {
     let mut implied: Vec<(String, bool, crate::tree::Span)> = Vec::new();
     let list = |key: &str| {
         map.get(key)
@@ -122,10 +122,18 @@ fn dependencies(map: &mut Map) {
         implied.push((name.to_owned(), true, link.at));
     }
     for key in ["network_mode", "ipc", "pid", "uts", "cgroup"] {
-        if let Some(node) = map.get(key).map(|entry| &entry.node)
-            && let Some(name) = node.as_text().and_then(|text| text.strip_prefix("service:"))
-        {
-            implied.push((name.to_owned(), true, node.at));
+        let Some(node) = map.get(key).map(|entry| &entry.node) else {
+            continue;
+        };
+        match node.as_text() {
+            Some(text) => implied.extend(
+                text.strip_prefix("service:")
+                    .map(|name| (name.to_owned(), true, node.at)),
+            ),
+            None => {
+                let message = format!("`{key}` must be a string, but is {}", node.kind());
+                problems.push(Problem::error(message).at(node.at));
+            }
         }
     }
     for from in list("volumes_from") {
@@ -134,16 +142,9 @@ fn dependencies(map: &mut Map) {
             implied.push((text.split(':').next().unwrap_or_default().to_owned(), false, from.at));
         }
     }
-    if implied.is_empty() {
-        if map
-            .get("depends_on")
-            .is_some_and(|entry| entry.node.as_map().is_none_or(Map::is_empty))
-        {
-            map.shift_remove("depends_on");
-        }
+    let Some(at) = implied.first().map(|(_, _, at)| *at) else {
         return;
-    }
-    let at = implied[0].2;
+    };
     let entry = map.entry("depends_on".to_owned()).or_insert_with(|| Entry {
         key: at,
         node: Node::new(Value::Map(Map::default()), at),

@@ -125,12 +125,24 @@ impl Resolver<'_> {
                 .get_mut("context")
                 .into_iter()
                 .for_each(|context| self.context(context));
-            let contexts = build.get_mut("additional_contexts").and_then(Node::as_map_mut);
-            contexts
-                .into_iter()
-                .flatten()
-                .for_each(|(_, entry)| self.context(&mut entry.node));
-            let keys = build.get_mut("ssh").and_then(Node::as_map_mut);
+            let mut contexts = build.get_mut("additional_contexts");
+            // A list is left where variables keep it from being read.
+            let lines = contexts.as_mut().and_then(|contexts| contexts.as_list_mut());
+            lines.into_iter().flatten().for_each(|line| self.context(line));
+            let contexts = contexts.and_then(Node::as_map_mut);
+            for (name, entry) in contexts.into_iter().flatten() {
+                let context = &mut entry.node;
+                if context.as_text().is_none() {
+                    let key = format!("{place}.build.additional_contexts.{name}");
+                    let message = format!("`{key}` must be a string, but is {}", context.kind());
+                    problems.push(Problem::error(message).at(context.at));
+                }
+                self.context(context);
+            }
+            let mut keys = build.get_mut("ssh");
+            let lines = keys.as_mut().and_then(|keys| keys.as_list_mut());
+            lines.into_iter().flatten().for_each(|line| self.host_path(line));
+            let keys = keys.and_then(Node::as_map_mut);
             keys.into_iter()
                 .flatten()
                 .for_each(|(_, entry)| self.host_path(&mut entry.node));
@@ -279,21 +291,16 @@ pub(crate) fn expand_home(path: &str, home: Option<&str>) -> String {
     }
 }
 
-/// `C:\x`, `C:/x` and `\\server\share`.
+/// `C:\x`, `C:/x`, `\\server\share` and devices such as `\\.\pipe\x`.
 pub(crate) fn is_windows_absolute(path: &str) -> bool {
     let bytes = path.as_bytes();
-    let slash = |byte: Option<&u8>| matches!(byte, Some(b'\\' | b'/'));
-    if bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes.get(1) == Some(&b':') {
-        return slash(bytes.get(2));
+    let slash = |at: usize| matches!(bytes.get(at), Some(b'\\' | b'/'));
+    if bytes.get(1) == Some(&b':') {
+        return slash(2);
     }
-    if !(slash(bytes.first()) && slash(bytes.get(1))) || slash(bytes.get(2)) || bytes.get(2) == Some(&b'.') {
-        return false;
-    }
-    let mut parts = path[2..].split(['\\', '/']);
-    parts.next().is_some_and(|server| !server.is_empty())
-        && parts
-            .next()
-            .is_some_and(|share| !share.is_empty() && !share.starts_with('.'))
+    // A device by its root, `\??\C:\x`, is absolute with something behind it; all other names of servers and devices are anyway.
+    let device = slash(0) && bytes[1..].starts_with(b"??") && slash(3);
+    slash(0) && slash(1) || device && bytes[4..].iter().any(|byte| matches!(byte, b'\\' | b'/'))
 }
 
 #[cfg(test)]
@@ -332,10 +339,17 @@ mod tests {
 
     #[test]
     fn windows_paths_are_known() {
-        for absolute in ["C:\\x", "c:/x", "\\\\server\\share"] {
+        for absolute in [
+            "C:\\x",
+            "c:/x",
+            "\\\\server\\share",
+            "\\\\.\\pipe\\x",
+            "\\\\",
+            "\\??\\C:\\x",
+        ] {
             assert!(is_windows_absolute(absolute), "{absolute}");
         }
-        for relative in ["x", ".\\x", "C:x", "\\\\"] {
+        for relative in ["x", ".\\x", "C:x", "\\", "\\x", "\\??\\x"] {
             assert!(!is_windows_absolute(relative), "{relative}");
         }
     }

@@ -1,5 +1,6 @@
 //! Short forms become long forms.
 
+mod build;
 pub(crate) mod ports;
 pub(crate) mod volume;
 
@@ -7,11 +8,13 @@ use crate::problem::{Problem, Problems};
 use crate::tree::{Entry, Map, Node, Span, Value};
 
 /// Brings every short form of a file into its long form. With `lenient`, what cannot be read is left as it is: without
-/// interpolation a text may still hold variables.
-pub(crate) fn canonical(root: &mut Node, lenient: bool, problems: &mut Problems) {
+/// interpolation a text may still hold variables. With `unchecked`, the file was not held against the specification's table:
+/// what has no form at all is told here.
+pub(crate) fn canonical(root: &mut Node, lenient: bool, unchecked: bool, problems: &mut Problems) {
     let Some(root) = root.as_map_mut() else { return };
     let mut cx = Canon {
         lenient,
+        unchecked,
         problems,
         path: String::new(),
     };
@@ -19,7 +22,13 @@ pub(crate) fn canonical(root: &mut Node, lenient: bool, problems: &mut Problems)
         if key == "include" {
             continue;
         }
-        let Some(named) = entry.node.as_map_mut() else { continue };
+        let Some(named) = entry.node.as_map_mut() else {
+            if RESOURCES.contains(&key.as_str()) {
+                cx.path.clone_from(key);
+                cx.no_list(&entry.node);
+            }
+            continue;
+        };
         for (name, entry) in named {
             cx.path = format!("{key}.{name}");
             match key.as_str() {
@@ -28,15 +37,19 @@ pub(crate) fn canonical(root: &mut Node, lenient: bool, problems: &mut Problems)
                         cx.workload(map, key == "services");
                     }
                 }
-                "volumes" | "networks" | "secrets" | "configs" => cx.external(&mut entry.node),
+                key if RESOURCES.contains(&key) => cx.external(&mut entry.node),
                 _ => {}
             }
         }
     }
 }
 
+/// What may be `external`.
+const RESOURCES: [&str; 4] = ["volumes", "networks", "secrets", "configs"];
+
 struct Canon<'a> {
     lenient: bool,
+    unchecked: bool,
     problems: &'a mut Problems,
     path: String,
 }
@@ -62,6 +75,11 @@ impl Canon<'_> {
                         *node = Node::map_of(node.at, [("service", Value::Text(name.clone()))]);
                     } else if node.as_map().is_none() {
                         self.kind(node, key, "a string or a mapping");
+                    }
+                }
+                "dns" => {
+                    if let Value::List(list) = &mut node.value {
+                        list.retain(|item| !item.is_null() && item.as_text() != Some(""));
                     }
                 }
                 "ports" => self.ports(node),
@@ -103,17 +121,15 @@ impl Canon<'_> {
             match key.as_str() {
                 "env_file" => self.env_file(node),
                 "label_file" => string_or_list(node),
-                "dns" => {
-                    string_or_list(node);
-                    if let Value::List(list) = &mut node.value {
-                        list.retain(|item| !item.is_null() && item.as_text() != Some(""));
-                    }
-                }
+                "dns" => string_or_list(node),
                 "gpus" if node.as_text().is_some() => {
                     let all = Node::map_of(node.at, [("count", Value::Text("all".to_owned()))]);
                     *node = Node::new(Value::List(vec![all]), node.at);
                 }
-                "networks" | "models" => names_to_map(node),
+                "gpus" if self.unchecked && node.as_list().is_none() => {
+                    self.kind(&node.clone(), key, "a string or a list");
+                }
+                "networks" | "models" => self.names(node, key),
                 "volumes" => self.each(node, key, Self::volume),
                 "devices" => self.each(node, key, Self::device),
                 "secrets" | "configs" => self.each(node, key, Self::file_mount),
@@ -124,11 +140,47 @@ impl Canon<'_> {
     }
 
     fn each(&mut self, node: &mut Node, key: &str, change: fn(&mut Self, &mut Node, &str)) {
+        let named = node.as_map().into_iter().flatten();
+        for (name, entry) in named.filter(|_| self.unchecked).collect::<Vec<_>>() {
+            self.short_or_long(&entry.node, &format!("{key}.{name}"));
+        }
         if let Value::List(list) = &mut node.value {
             for (index, item) in list.iter_mut().enumerate() {
-                change(self, item, &format!("{key}[{index}]"));
+                let key = format!("{key}[{index}]");
+                self.short_or_long(item, &key);
+                change(self, item, &key);
             }
         }
+    }
+
+    /// Refuses what is neither a text nor a mapping, where nobody else has.
+    fn short_or_long(&mut self, node: &Node, key: &str) {
+        if self.unchecked && !matches!(node.value, Value::Text(_) | Value::Map(_)) {
+            self.kind(node, key, "a string or a mapping");
+        }
+    }
+
+    /// Refuses a list with something in it, where nobody else has.
+    fn no_list(&mut self, node: &Node) {
+        if self.unchecked && node.as_list().is_some_and(|list| !list.is_empty()) {
+            let message = format!("`{}` must be a mapping, but is {}", self.path, node.kind());
+            self.problems.push(Problem::error(message).at(node.at));
+        }
+    }
+
+    /// A list of names as a mapping.
+    fn names(&mut self, node: &mut Node, key: &str) {
+        let Value::List(list) = &mut node.value else { return };
+        let mut map = Map::default();
+        for item in std::mem::take(list) {
+            let Value::Text(name) = item.value else {
+                self.kind(&item, key, "a list of names");
+                continue;
+            };
+            let node = Node::null(item.at);
+            map.insert(name, Entry { key: item.at, node });
+        }
+        node.value = Value::Map(map);
     }
 
     fn env_file(&mut self, node: &mut Node) {
@@ -146,7 +198,11 @@ impl Canon<'_> {
         let at = node.at;
         match std::mem::replace(&mut node.value, Value::Null) {
             Value::Text(path) => node.value = Value::List(vec![file(Node::text(path, at))]),
-            Value::List(list) => node.value = Value::List(list.into_iter().map(file).collect()),
+            // Compose takes a date for no file.
+            Value::List(list) => {
+                let files = list.into_iter().filter(|item| !matches!(item.value, Value::Time(_)));
+                node.value = Value::List(files.map(file).collect());
+            }
             value => {
                 node.value = value;
                 self.kind(&node.clone(), "env_file", "a string or a list");
@@ -286,10 +342,12 @@ impl Canon<'_> {
             Value::List(list) => {
                 let mut map = Map::default();
                 for item in std::mem::take(list) {
-                    if let Value::Text(name) = item.value {
-                        let node = Node::map_of(item.at, [("condition", started()), ("required", Value::Bool(true))]);
-                        map.insert(name, Entry { key: item.at, node });
-                    }
+                    let Value::Text(name) = item.value else {
+                        self.kind(&item, "depends_on", "a list of names");
+                        continue;
+                    };
+                    let node = Node::map_of(item.at, [("condition", started()), ("required", Value::Bool(true))]);
+                    map.insert(name, Entry { key: item.at, node });
                 }
                 node.value = Value::Map(map);
             }
@@ -328,67 +386,12 @@ impl Canon<'_> {
         node.value = Value::List(ports);
     }
 
-    fn build(&mut self, node: &mut Node) {
-        if let Value::Text(context) = &node.value {
-            *node = Node::map_of(node.at, [("context", Value::Text(context.clone()))]);
-            return;
-        }
-        let Some(build) = node.as_map_mut() else {
-            return self.kind(&node.clone(), "build", "a string or a mapping");
-        };
-        for (key, entry) in build.iter_mut() {
-            let node = &mut entry.node;
-            let place = format!("build.{key}");
-            match key.as_str() {
-                "secrets" => self.each(node, &place, Self::file_mount),
-                "provenance" | "sbom" => {
-                    if let Some(text) = node.scalar_text() {
-                        node.value = Value::Text(text);
-                    }
-                }
-                "additional_contexts" => self.key_values(
-                    node,
-                    &place,
-                    |key| format!("must be `NAME=CONTEXT`, but is `{key}`"),
-                    false,
-                ),
-                "ssh" => self.key_values(
-                    node,
-                    &place,
-                    |key| format!("must be `default` or `ID=PATH`, but is `{key}`"),
-                    true,
-                ),
-                "ulimits" => self.ulimits(node, &place),
-                _ => {}
-            }
-        }
-    }
-
-    /// `KEY=value` lines as a mapping; for SSH keys `default` may stand alone.
-    fn key_values(&mut self, node: &mut Node, key: &str, why: impl Fn(&str) -> String, ssh: bool) {
-        let Value::List(list) = &node.value else { return };
-        let mut map = Map::default();
-        for item in list {
-            let Some(text) = item.as_text() else { continue };
-            let value = match text.split_once('=') {
-                Some((name, value)) => (name, Node::text(value, item.at)),
-                None if ssh && text == "default" => (text, Node::null(item.at)),
-                None if self.lenient => return,
-                None => return self.wrong(item.at, key, &why(text)),
-            };
-            map.insert(
-                value.0.to_owned(),
-                Entry {
-                    key: item.at,
-                    node: value.1,
-                },
-            );
-        }
-        node.value = Value::Map(map);
-    }
-
     /// `external: {name: x}`, the old form.
     fn external(&mut self, node: &mut Node) {
+        if self.unchecked && !matches!(node.value, Value::Null | Value::Map(_)) {
+            let message = format!("`{}` must be a mapping, but is {}", self.path, node.kind());
+            self.problems.push(Problem::error(message).at(node.at));
+        }
         let Some(map) = node.as_map_mut() else { return };
         let Some(external) = map.get("external").filter(|entry| entry.node.as_map().is_some()) else {
             return;
@@ -440,21 +443,5 @@ fn long_port(port: ports::Short, at: Span) -> Node {
 fn string_or_list(node: &mut Node) {
     if node.as_text().is_some() {
         *node = Node::new(Value::List(vec![node.clone()]), node.at);
-    }
-}
-
-fn names_to_map(node: &mut Node) {
-    if let Value::List(list) = &mut node.value {
-        let map = std::mem::take(list).into_iter().filter_map(|item| match item.value {
-            Value::Text(name) => Some((
-                name,
-                Entry {
-                    key: item.at,
-                    node: Node::null(item.at),
-                },
-            )),
-            _ => None,
-        });
-        node.value = Value::Map(map.collect());
     }
 }

@@ -37,10 +37,10 @@ pub(crate) fn check(project: &mut Project, tree: &Node, problems: &mut Problems)
             cx.path = vec!["secrets".to_owned(), name.clone()];
             let problem = Problem::error(format!("the secret `{name}` must have `file` or `environment`"));
             // Without these the rules of the mapping itself have told it.
-            let told = !["driver", "external"].iter().any(|key| {
-                let written = cx.tree.get("secrets").and_then(|all| all.get(name));
-                written.is_some_and(|secret| secret.get(key).is_some())
-            });
+            let written = cx.tree.get("secrets").and_then(|all| all.get(name));
+            let told = !["file", "environment", "driver", "external"]
+                .iter()
+                .any(|key| written.is_some_and(|secret| secret.get(key).is_some()));
             if !told && !cx.is_wrong(&[]) {
                 cx.report(
                     &[],
@@ -275,7 +275,12 @@ impl Checker<'_> {
                 ),
             );
         }
-        for source in build.secrets.iter().filter_map(|secret| secret.source.as_ref()) {
+        let empty = String::new();
+        for source in build
+            .secrets
+            .iter()
+            .map(|secret| secret.source.as_ref().unwrap_or(&empty))
+        {
             if !project.secrets.contains_key(source) {
                 let item = self.item(&["build", "secrets"], source);
                 self.undefined(&["build", "secrets", &item], "secrets", source, project.secrets.keys());

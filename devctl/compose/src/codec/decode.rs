@@ -154,7 +154,7 @@ fn group_extensions(map: &Map, at: Span) -> Node {
 }
 
 /// A value as `fmt.Sprint` prints it.
-fn go_print(node: &Node) -> String {
+pub(crate) fn go_print(node: &Node) -> String {
     match &node.value {
         Value::List(list) => format!("[{}]", list.iter().map(go_print).collect::<Vec<_>>().join(" ")),
         Value::Map(map) => {
@@ -215,6 +215,10 @@ impl<T: Decode> Decode for Option<T> {
 }
 
 impl<T: Decode> Decode for Vec<T> {
+    fn from_word(word: Option<&str>) -> Option<Self> {
+        T::from_word(word).map(|item| vec![item])
+    }
+
     fn decode_value(node: &Node, cx: &mut Decoder) -> Option<Self> {
         match &node.value {
             Value::List(_) | Value::Map(_) => Self::decode(node, cx),
@@ -266,7 +270,11 @@ impl<T: Decode + Default> Decode for IndexMap<String, T> {
                     };
                     read.extend(value.map(|value| (key.clone(), value)));
                 }
-                if !keeps && map.keys().any(|key| key.starts_with("x-")) {
+                let extension = map.iter().find(|(key, _)| !keeps && key.starts_with("x-"));
+                if let Some((key, entry)) = extension.filter(|_| strict) {
+                    let problem = Problem::error(format!("`{}` cannot have the name `{key}`", cx.path));
+                    cx.problems.push(problem.at(entry.key));
+                } else if extension.is_some() {
                     let group = group_extensions(map, node.at);
                     let text = go_print(&group);
                     let value = T::from_word(Some(&text)).or_else(|| T::decode_value(&group, cx));

@@ -7,12 +7,13 @@ mod decode;
 mod document;
 mod encode;
 mod go_text;
+mod integers;
 mod json;
 mod scalars;
 mod units;
 mod yaml;
 
-pub(crate) use decode::{Decode, Decoder, extensions, to_json};
+pub(crate) use decode::{Decode, Decoder, extensions, go_print, to_json};
 pub(crate) use document::{Document, Fields, Format};
 pub(crate) use encode::Encode;
 pub(crate) use go_text::{go_float, go_single};

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::decode::{Decode, Decoder};
+use super::decode::{Decode, Decoder, go_print};
 use super::document::{Document, Format};
 use super::encode::Encode;
+use super::integers::integer;
 use super::units::{format_duration, parse_byte_size, parse_duration, split_words};
 use crate::model::{ByteSize, Condition, DeviceCount, ExtraHosts, FileMode, MountKind, SshKeys, Ulimit, WatchAction};
 use crate::tree::{Node, Value};
@@ -83,49 +84,6 @@ impl Encode for bool {
         !*self
     }
 }
-
-/// An integer of any of the model's widths.
-fn integer<T: TryFrom<i64> + TryFrom<u64>>(node: &Node, cx: &mut Decoder, signed: bool) -> Option<T> {
-    let read = match &node.value {
-        Value::Int(value) => T::try_from(*value).ok(),
-        Value::Uint(value) => T::try_from(*value).ok(),
-        // The specification says number where it means integer; Go's conversion drops the fraction.
-        Value::Float(value) => T::try_from(*value as i64).ok(),
-        Value::Single(value) => T::try_from(*value as i64).ok(),
-        // Go's conversion makes signed integers of texts, and no others.
-        Value::Text(text) if signed => super::units::go_int(text).and_then(|value| T::try_from(value).ok()),
-        _ => {
-            cx.wrong(node, "an integer");
-            return None;
-        }
-    };
-    if read.is_none() {
-        let text = node.scalar_text().unwrap_or_default();
-        cx.unreadable(node, &format!("must be an integer within range, but is `{text}`"));
-    }
-    read
-}
-
-macro_rules! integers {
-    ($($ty:ty => $variant:ident as $wide:ty, $signed:literal);*) => { $(
-        impl Decode for $ty {
-            fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
-                integer(node, cx, $signed)
-            }
-        }
-
-        impl Encode for $ty {
-            fn encode(&self, _: Format) -> Document {
-                Document::$variant(<$wide>::from(*self))
-            }
-
-            fn is_blank(&self) -> bool {
-                *self == 0
-            }
-        }
-    )* };
-}
-integers!(i64 => Int as i64, true; u64 => Uint as u64, false; u32 => Uint as u64, false; u16 => Uint as u64, false);
 
 impl Decode for f32 {
     fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
@@ -285,7 +243,11 @@ impl Decode for DeviceCount {
                 cx.unreadable(node, &format!("must be `all` or a number, but is `{text}`"));
                 None
             }
-            _ => integer(node, cx, true).map(DeviceCount),
+            Value::Int(_) | Value::Text(_) => integer(node, cx).map(DeviceCount),
+            _ => {
+                cx.wrong(node, "`all` or an integer");
+                None
+            }
         }
     }
 }
@@ -308,13 +270,24 @@ impl Default for Ulimit {
 
 impl Decode for Ulimit {
     fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
-        match node.as_map() {
-            None => integer(node, cx, true).map(Ulimit::Single),
-            Some(map) => Some(Ulimit::Pair {
-                soft: cx.field(map, "soft"),
-                hard: cx.field(map, "hard"),
-            }),
-        }
+        let Some(map) = node.as_map() else {
+            return integer(node, cx).map(Ulimit::Single);
+        };
+        let mut limit = |key: &str| {
+            let node = map.get(key).map(|entry| &entry.node);
+            match node.map(|node| (node, &node.value)) {
+                Some((_, Value::Int(limit))) => *limit,
+                Some((node, _)) => {
+                    cx.within(key, |cx| cx.wrong(node, "an integer"));
+                    0
+                }
+                None => 0,
+            }
+        };
+        Some(Ulimit::Pair {
+            soft: limit("soft"),
+            hard: limit("hard"),
+        })
     }
 }
 
@@ -362,10 +335,11 @@ impl Decode for ExtraHosts {
         match &node.value {
             Value::Map(map) => {
                 for (host, entry) in map {
-                    hosts.insert(
-                        host.clone(),
-                        cx.within(host, |cx| Vec::<String>::decode(&entry.node, cx))?,
-                    );
+                    let addresses = match &entry.node.value {
+                        Value::List(list) => list.iter().map(go_print).collect(),
+                        _ => cx.within(host, |cx| Vec::<String>::decode(&entry.node, cx))?,
+                    };
+                    hosts.insert(host.clone(), addresses);
                 }
             }
             Value::List(list) => {
@@ -423,15 +397,17 @@ pub(crate) struct Words(pub(crate) Vec<String>);
 
 impl Decode for Words {
     fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
-        match node.as_text() {
-            None => Vec::<String>::decode(node, cx).map(Words),
-            Some(text) => match split_words(text) {
+        match &node.value {
+            // Compose takes a date for no command.
+            Value::Time(_) => None,
+            Value::Text(text) => match split_words(text) {
                 Ok(words) => Some(Words(words)),
                 Err(why) => {
                     cx.unreadable(node, &why);
                     None
                 }
             },
+            _ => Vec::<String>::decode(node, cx).map(Words),
         }
     }
 }

@@ -18,8 +18,11 @@ pub(crate) fn go_int(text: &str) -> Option<i64> {
     if decimal { text.parse().ok() } else { None }
 }
 
-/// A number as Go's `ParseFloat` takes it: decimal, hexadecimal, infinite or not a number.
+/// A number as Go's `ParseFloat` takes it: decimal, hexadecimal, infinite or not a number, with `_` between its digits.
 pub(crate) fn parse_float(text: &str) -> Option<f64> {
+    if text.contains('_') {
+        return between_digits(text).and_then(|()| parse_float(&text.replace('_', "")));
+    }
     let (sign, body) = match text.strip_prefix('-') {
         Some(body) => (-1.0, body),
         None => (1.0, text.strip_prefix('+').unwrap_or(text)),
@@ -27,7 +30,7 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
     let lower = body.to_ascii_lowercase();
     match lower.as_str() {
         "inf" | "infinity" => return Some(sign * f64::INFINITY),
-        "nan" => return Some(f64::NAN),
+        "nan" if body.len() == text.len() => return Some(f64::NAN),
         _ => {}
     }
     if let Some(hex) = lower.strip_prefix("0x") {
@@ -44,6 +47,25 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
         .map(|value| sign * value)
 }
 
+/// Whether every `_` of a number stands between two digits; the prefix of a hexadecimal one counts as a digit.
+fn between_digits(text: &str) -> Option<()> {
+    let lower = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
+    let (body, hex) = match lower.strip_prefix("0x") {
+        Some(body) => (body, true),
+        None => (lower.as_str(), false),
+    };
+    let digit = |c: char| c.is_ascii_digit() || hex && c.is_ascii_hexdigit();
+    let mut digit_before = hex;
+    let mut characters = body.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character == '_' && !(digit_before && characters.peek().copied().is_some_and(digit)) {
+            return None;
+        }
+        digit_before = digit(character);
+    }
+    Some(())
+}
+
 /// `1.8p3`, without its prefix. The exponent must be there.
 fn hexadecimal(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text.split_once('p')?;
@@ -55,7 +77,8 @@ fn hexadecimal(text: &str) -> Option<f64> {
     for digit in whole.chars().chain(fraction.chars()) {
         value = value * 16.0 + f64::from(digit.to_digit(16)?);
     }
-    let shift = exponent.parse::<i32>().ok()? - 4 * i32::try_from(fraction.len()).ok()?;
+    let fraction = i32::try_from(fraction.len()).ok()?;
+    let shift = exponent.parse::<i32>().ok()?.saturating_sub(fraction.saturating_mul(4));
     Some(value * 2_f64.powi(shift)).filter(|value| value.is_finite())
 }
 

@@ -136,11 +136,12 @@ fn find(text: &str) -> Option<(Found<'_>, usize)> {
 
 /// How long the variable's name at the beginning of a text is; 0 where there is none.
 fn name_length(text: &str) -> usize {
-    let name = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
-    match text.bytes().next() {
-        Some(first) if !first.is_ascii_digit() => text.bytes().take_while(|byte| name(*byte)).count(),
-        _ => 0,
+    // The long s and the sign for kelvin are an s and a k to whoever looks at names without regard to case, as Compose does.
+    let name = |c: char| c == '_' || c.is_ascii_alphanumeric() || matches!(c, '\u{17f}' | '\u{212a}');
+    if text.starts_with(|first: char| first.is_ascii_digit()) {
+        return 0;
     }
+    text.find(|c: char| !name(c)).unwrap_or(text.len())
 }
 
 fn plain(name: &str, lookup: &dyn Lookup) -> String {

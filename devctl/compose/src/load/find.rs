@@ -269,6 +269,13 @@ fn name(
         let Ok(documents) = session.documents(file, None) else {
             continue;
         };
+        if !counts && session.options.project_name.as_ref().is_none_or(String::is_empty) {
+            let first = documents.first().and_then(|document| document.name.as_ref());
+            if let Some(node) = first.filter(|node| !yaml::is_name(node)) {
+                let message = format!("`name` must be a string, but is {}", node.kind());
+                session.problem(Problem::error(message).at(node.at).help("put it in quotes"));
+            }
+        }
         counts |= yaml::name(&documents, true).is_some();
         if let Some(node) = yaml::name(&documents, false) {
             written = Some((node.scalar_text().unwrap_or_default(), node.at));
@@ -306,7 +313,9 @@ fn name(
             return Ok(name);
         }
         if counts {
-            session.problem(Problem::error("the project's name is empty").at(at));
+            if !session.options.no_validation {
+                session.problem(Problem::error("the project's name is empty").at(at));
+            }
             return Ok("project".to_owned());
         }
     }

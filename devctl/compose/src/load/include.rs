@@ -73,6 +73,7 @@ fn read(session: &mut Session, item: &Node) -> Stage<Include> {
                 }
             }
         }
+        Value::Null => {}
         _ => {
             let message = format!(
                 "an entry of `include` must be a string or a mapping, but is {}",

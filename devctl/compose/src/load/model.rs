@@ -180,8 +180,9 @@ fn documents(
             obsolete_version(session, tree);
         }
         let lenient = session.options.no_interpolate;
+        let unchecked = depth == Depth::Base || session.options.no_validation;
         stage(&mut session.problems, |problems| {
-            canonical(tree, lenient, problems);
+            canonical(tree, lenient, unchecked, problems);
             enforce_unique(tree, problems);
         });
     }

@@ -53,6 +53,10 @@ pub(super) fn build(session: &mut Session, found: &Found, mut tree: Node) -> Pro
     if let Err(problem) = select::services(&mut project, &options.services) {
         session.problem(problem);
     }
+    if !options.no_env_resolution && !options.services.is_empty() {
+        // What is named is there whatever its profiles.
+        environment(session, &mut project, &tree);
+    }
     if !options.all_resources {
         select::used_resources(&mut project);
     }

@@ -132,7 +132,20 @@ impl<'a> Session<'a> {
     }
 
     /// A file's text; `at` is where it is asked for.
-    pub(super) fn text(&mut self, path: &str, at: Option<Span>) -> Stage<String> {
+    fn text(&mut self, path: &str, at: Option<Span>) -> Stage<String> {
+        let bytes = self.bytes(path, at)?;
+        decode(bytes).ok_or_else(|| self.no_text(path, at))
+    }
+
+    fn no_text(&mut self, path: &str, at: Option<Span>) -> Reported {
+        let problem = Problem::error(format!("`{path}` is no text: it is not UTF-8"));
+        self.problems.fail(match at {
+            Some(at) => problem.at(at),
+            None => problem,
+        })
+    }
+
+    fn bytes(&mut self, path: &str, at: Option<Span>) -> Stage<Vec<u8>> {
         let file = PathBuf::from(path);
         let refuse = |problems: &mut Problems, what: String| {
             let problem = Problem::error(what);
@@ -159,13 +172,7 @@ impl<'a> Session<'a> {
             );
             return Err(refuse(&mut self.problems, what));
         }
-        match decode(bytes) {
-            Some(text) => Ok(text),
-            None => Err(refuse(
-                &mut self.problems,
-                format!("`{path}` is no text: it is not UTF-8"),
-            )),
-        }
+        Ok(bytes)
     }
 
     /// A Compose file's documents.
@@ -206,7 +213,11 @@ impl<'a> Session<'a> {
         if self.broken.contains(path) {
             return Err(Reported);
         }
-        let text = self.text(path, at)?;
+        let bytes = self.bytes(path, at)?;
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            return Err(self.no_text(path, at));
+        }
+        let text = lossy(&bytes);
         let result = dotenv::parse(&text, out, lookup);
         result.map_err(|error| self.broken_variables(path, at, text, error))
     }
@@ -219,7 +230,8 @@ impl<'a> Session<'a> {
         out: &mut Variables,
         lookup: &dyn Lookup,
     ) -> Stage<()> {
-        let text = self.text(path, at)?;
+        let bytes = self.bytes(path, at)?;
+        let text = String::from_utf8(bytes).map_err(|_| self.no_text(path, at))?;
         let result = dotenv::parse_raw(&text, out, lookup);
         result.map_err(|error| self.broken_variables(path, at, text, error))
     }
@@ -269,7 +281,7 @@ impl<'a> Session<'a> {
 
     /// The line of an environment file that gives a variable its value.
     fn assigned(&self, file: &str, name: &str) -> Option<String> {
-        let text = decode(self.files.read(file.as_ref()).ok()?)?;
+        let text = lossy(&self.files.read(file.as_ref()).ok()?);
         let gives = |line: &str| {
             let line = line.trim_start_matches('\u{feff}').trim_start();
             let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
@@ -307,6 +319,19 @@ fn is_secret(name: &str) -> bool {
     ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"]
         .iter()
         .any(|word| name.contains(word))
+}
+
+/// UTF-8, with a replacement character for each byte that is none: comments and values of environment files may be in any code.
+fn lossy(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk
+            .invalid()
+            .iter()
+            .for_each(|_| text.push(char::REPLACEMENT_CHARACTER));
+    }
+    text
 }
 
 /// UTF-8, or UTF-16 that says so at its beginning.

@@ -90,20 +90,27 @@ impl Merger<'_> {
             Rule::Plain => self.plain(base, over),
             Rule::Override => *base = over,
             Rule::KeyValues => {
-                let mut all = to_sequence(take(base));
+                let mut all = to_sequence(take(base)).unwrap_or_default();
                 let at = over.at;
-                all.extend(to_sequence(over));
+                all.extend(to_sequence(over).unwrap_or_default());
                 *base = Node::new(Value::List(key_values(all, &self.path, self.problems)), at);
             }
             Rule::Sequences => {
-                let mut all = to_sequence(take(base));
+                let first = to_sequence(take(base));
                 let at = over.at;
-                append_new(&mut all, to_sequence(over));
-                *base = Node::new(Value::List(all), at);
+                let known = first.is_some();
+                let mut all = first.unwrap_or_default();
+                append_new(&mut all, to_sequence(over).unwrap_or_default());
+                // Where there was no list, one with nothing in it makes none, unless Compose looks for doubles in it.
+                let empty = all.is_empty() && !known && !unique::is_unique(&self.path);
+                *base = Node::new(if empty { Value::Null } else { Value::List(all) }, at);
             }
             Rule::Build => {
-                let (first, second) = (as_build(take(base)), as_build(over));
-                self.as_mappings(base, first, second);
+                *base = as_build(take(base));
+                // Whatever else stands in its place says nothing.
+                if let (Value::Map(map), Value::Map(other)) = (&mut base.value, as_build(over).value) {
+                    self.mapping(map, other);
+                }
             }
             Rule::Names { depends_on } => {
                 let first = self.names(take(base), depends_on);
@@ -249,10 +256,12 @@ impl Merger<'_> {
         // Compose keeps references: a range that is in the list already changes there as well when it is merged again.
         let subnet = |node: &Node| node.get("subnet").and_then(Node::scalar_text);
         let count = first.len();
-        let mut pools: Vec<Node> = first.iter().chain(second).cloned().collect();
-        if let Some(pool) = pools.iter().find(|pool| pool.as_map().is_none()).cloned() {
-            return self.cannot_override(base, &pool);
+        let pools: Vec<Node> = first.iter().chain(second).cloned().collect();
+        let scalar = |pool: &&Node| !matches!(pool.value, Value::Map(_) | Value::List(_) | Value::Text(_));
+        if let Some(pool) = pools.iter().find(scalar) {
+            return self.cannot_override(base, pool);
         }
+        let mut pools: Vec<Node> = pools.into_iter().map(|pool| self.names(pool, false)).collect();
         let mut chosen: Vec<usize> = Vec::new();
         for right in 0..count {
             for left in count..pools.len() {
@@ -274,8 +283,13 @@ impl Merger<'_> {
                 }
             }
         }
-        let merged = chosen.into_iter().map(|index| pools[index].clone()).collect();
-        *base = Node::new(Value::List(merged), over.at);
+        let merged: Vec<Node> = chosen.into_iter().map(|index| pools[index].clone()).collect();
+        let value = if merged.is_empty() {
+            Value::Null
+        } else {
+            Value::List(merged)
+        };
+        *base = Node::new(value, over.at);
     }
 }
 

@@ -2,20 +2,21 @@
 
 use std::collections::HashMap;
 
+use crate::codec::go_print;
 use crate::problem::{Problem, Problems};
 use crate::tree::{Node, Value};
 
-/// A value as a list: a mapping becomes sorted `KEY=value`, a text a list of it, anything else nothing.
-pub(super) fn to_sequence(node: Node) -> Vec<Node> {
+/// A value as a list: a mapping becomes sorted `KEY=value`, a text a list of it. Of anything else, and of a mapping in which
+/// nothing is, there is no list.
+pub(super) fn to_sequence(node: Node) -> Option<Vec<Node>> {
     match node.value {
-        Value::List(list) => list,
-        Value::Text(_) => vec![node],
+        Value::List(list) => Some(list),
+        Value::Text(_) => Some(vec![node]),
         Value::Map(map) => {
             let mut lines = Vec::with_capacity(map.len());
             for (key, entry) in map {
                 let at = entry.node.at;
-                let mut line =
-                    |value: &Node| lines.push((format!("{key}={}", value.scalar_text().unwrap_or_default()), at));
+                let mut line = |value: &Node| lines.push((format!("{key}={}", go_print(value)), at));
                 match &entry.node.value {
                     Value::Null => lines.push((key, at)),
                     Value::List(values) => values.iter().for_each(line),
@@ -23,9 +24,10 @@ pub(super) fn to_sequence(node: Node) -> Vec<Node> {
                 }
             }
             lines.sort_by(|a, b| a.0.cmp(&b.0));
-            lines.into_iter().map(|(line, at)| Node::text(line, at)).collect()
+            let lines: Vec<Node> = lines.into_iter().map(|(line, at)| Node::text(line, at)).collect();
+            Some(lines).filter(|lines| !lines.is_empty())
         }
-        _ => Vec::new(),
+        _ => None,
     }
 }
 

@@ -89,6 +89,11 @@ fn service(service: &mut Map, place: &mut Place) {
     });
 }
 
+/// Whether doubles are looked for in the list at a place, of those that a text may stand for.
+pub(super) fn is_unique(path: &[String]) -> bool {
+    matches!(path, [kind, _, key] if kind == "services" && !matches!(key.as_str(), "label_file" | "extra_hosts"))
+}
+
 struct Place<'a> {
     path: String,
     problems: &'a mut Problems,

@@ -12,7 +12,7 @@ mod timestamp;
 pub(crate) use reset::Resets;
 
 use crate::problem::{Problems, Reported};
-use crate::tree::Node;
+use crate::tree::{Node, Value};
 
 /// How deep values may be nested.
 pub(crate) const MAX_DEPTH: usize = 256;
@@ -21,6 +21,8 @@ pub(crate) const MAX_DEPTH: usize = 256;
 #[derive(Clone)]
 pub(crate) struct Document {
     pub(crate) root: Node,
+    /// The project's name: Compose reads it before it takes out what is to be reset.
+    pub(crate) name: Option<Node>,
     pub(crate) resets: Resets,
 }
 
@@ -28,9 +30,11 @@ pub(crate) struct Document {
 pub(crate) fn read(text: &str, source: u32, problems: &mut Problems) -> Result<Vec<Document>, Reported> {
     let mut documents = Vec::new();
     for mut graph in graph::parse(text, source, problems)? {
+        let reset = reset::name(&graph);
         let resets = reset::resolve(&mut graph, problems)?;
         let root = build::build(&graph, problems)?;
-        documents.push(Document { root, resets });
+        let name = reset.or_else(|| root.get("name").cloned());
+        documents.push(Document { root, name, resets });
     }
     Ok(documents)
 }
@@ -42,15 +46,16 @@ pub(crate) fn is_other_than_text(text: &str) -> bool {
 
 /// The project's name as a file's documents give it: the last one that is not empty.
 pub(crate) fn name(documents: &[Document], first_only: bool) -> Option<&Node> {
-    let named = |document: &'_ &Document| {
-        document
-            .root
-            .get("name")
-            .is_some_and(|node| node.scalar_text().is_some_and(|text| !text.is_empty()) && !node.is_null())
-    };
-    let mut named = documents
+    let count = if first_only { 1 } else { usize::MAX };
+    let mut names = documents
         .iter()
-        .take(if first_only { 1 } else { usize::MAX })
-        .filter(named);
-    named.next_back().and_then(|document| document.root.get("name"))
+        .take(count)
+        .filter_map(|document| document.name.as_ref());
+    let empty = |node: &&Node| node.is_null() || node.as_text() == Some("");
+    names.rfind(|node| is_name(node) && !empty(node))
+}
+
+/// Whether a value can be a name at all, or none.
+pub(crate) fn is_name(node: &Node) -> bool {
+    !matches!(node.value, Value::Time(_) | Value::List(_) | Value::Map(_))
 }

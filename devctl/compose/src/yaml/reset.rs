@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::graph::{Graph, Kind};
 use crate::problem::{Problem, Problems, Reported};
-use crate::tree::Node;
+use crate::tree::{Map, Node, Value};
 
 /// How many nodes of a document may be visited, as Compose limits it.
 const MAX_VISITS: usize = 100_000;
@@ -89,6 +89,21 @@ pub(crate) fn resolve(graph: &mut Graph, problems: &mut Problems) -> Result<Rese
     Ok(Resets { paths })
 }
 
+/// The project's name where it is to be reset: its text counts all the same.
+pub(crate) fn name(graph: &Graph) -> Option<Node> {
+    let Kind::Map(entries) = &graph.node(graph.root()).kind else {
+        return None;
+    };
+    let named = entries.iter().find(|(key, _)| graph.key_text(*key) == "name");
+    let raw = named.map(|(_, value)| graph.node(graph.target(*value)))?;
+    let value = match &raw.kind {
+        Kind::Scalar { text, .. } => Value::Text(text.clone()),
+        Kind::List(_) => Value::List(Vec::new()),
+        Kind::Map(_) | Kind::Alias(_) => Value::Map(Map::default()),
+    };
+    raw.has_tag("!reset").then(|| Node::new(value, raw.at))
+}
+
 /// The path with the name of the attribute that an extension stands for.
 fn promote(path: &[String]) -> Option<Vec<String>> {
     let mut promoted = path.to_vec();
@@ -150,6 +165,7 @@ impl Resolver<'_> {
         }
         if node.has_tag("!override") {
             self.remember();
+            self.check_below(target, 0);
             return Ok(true);
         }
         if !matches!(node.kind, Kind::Scalar { .. }) {
@@ -228,6 +244,27 @@ impl Resolver<'_> {
             .collect();
         self.done.insert(id, below);
         Ok(())
+    }
+
+    /// Looks for keys that stand twice where nothing else is looked for. What is nested too deep is refused later.
+    fn check_below(&mut self, id: usize, depth: usize) {
+        if depth > super::MAX_DEPTH {
+            return;
+        }
+        match &self.graph.node(id).kind {
+            Kind::List(items) => {
+                let items = items.clone();
+                items.into_iter().for_each(|item| self.check_below(item, depth + 1));
+            }
+            Kind::Map(entries) => {
+                let entries = entries.clone();
+                self.check_keys(&entries);
+                entries
+                    .into_iter()
+                    .for_each(|(_, value)| self.check_below(value, depth + 1));
+            }
+            Kind::Scalar { .. } | Kind::Alias(_) => {}
+        }
     }
 
     fn check_keys(&mut self, entries: &[(usize, usize)]) {

@@ -63,7 +63,7 @@ impl Checker<'_> {
                         Value::Single(number) => f64::from(*number),
                         _ => 0.0,
                     };
-                    if number < *least as f64 || number > *most as f64 {
+                    if number < *least as f64 || *most < i64::MAX && number > *most as f64 {
                         let bounds = if *most == i64::MAX {
                             format!("at least {least}")
                         } else {
@@ -116,7 +116,7 @@ impl Checker<'_> {
                 _ if mapping.extensions && key.starts_with("x-") => {
                     self.within(key, |checker| checker.finite(&entry.node))
                 }
-                _ if mapping.open => {}
+                _ if mapping.open => self.within(key, |checker| checker.finite(&entry.node)),
                 (None, Some((names, _))) => {
                     let message = format!("`{}` cannot have the name `{key}`", self.path);
                     self.problems.push(
