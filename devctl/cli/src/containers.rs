@@ -250,6 +250,7 @@ fn node(container: &Listed) -> NodeStatus {
         state: state.into(),
         summary: container.status.clone(),
         container_name: container.name.clone(),
+        container_id: container.id.clone(),
         ports: ports.into_values().collect(),
         wanted: state == State::Ready,
         ..NodeStatus::default()

@@ -105,12 +105,29 @@ pub(crate) async fn running(project: &Project, service: &str, index: u32) -> Res
                 "`devctl up -d {service}` starts it, `devctl why {service}` tells what holds it"
             )),
         }),
-        Standing::Nowhere => Err(client::ClientError::NotUp {
-            project: project.name.clone(),
-        }
-        .into()),
+        Standing::Nowhere => Err(missing(project, service, index).await?),
         standing => Ok(standing),
     }
+}
+
+/// Why nothing of a service is to be found: the project is not up, or all but this one.
+async fn missing(project: &Project, service: &str, index: u32) -> Result<Error, Error> {
+    let all = everything(project, &[]).await?;
+    if all.is_empty() {
+        let project = project.name.clone();
+        return Ok(client::ClientError::NotUp { project }.into());
+    }
+    let replicas = everything(project, &[service.to_owned()]).await?.len();
+    Ok(match replicas {
+        0 => Error::Unmet {
+            what: format!("`{service}` does not run"),
+            help: Some(format!("`devctl up -d {service}` starts it")),
+        },
+        count => Error::Unmet {
+            what: format!("`{service}` has no replica {index}"),
+            help: Some(format!("it has {count}; `devctl scale {service}={index}` makes it")),
+        },
+    })
 }
 
 /// One thing of a project that runs.

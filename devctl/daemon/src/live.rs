@@ -65,6 +65,14 @@ impl Handle {
         }
     }
 
+    /// The engine's id of it, where it is a container.
+    pub(crate) fn container_id(&self) -> Option<&str> {
+        match self {
+            Handle::Container(container) => Some(&container.id),
+            _ => None,
+        }
+    }
+
     /// Whether it is that container.
     pub(crate) fn is_container(&self, id: &str) -> bool {
         matches!(self, Handle::Container(container) if container.id == id)

@@ -11,6 +11,9 @@ use crate::run_loop::Loop;
 use crate::spec::{NodeSpec, Published, What};
 use crate::specify::is_secret;
 
+/// What devctl's own edges publish.
+const TCP: &str = "tcp";
+
 /// Everything that was asked for.
 pub(crate) fn status(all: &Loop, request: &v1::StatusRequest) -> v1::StatusReply {
     let named = |id: &NodeId| {
@@ -150,6 +153,10 @@ pub(crate) fn node(all: &Loop, id: &NodeId, resolved: bool) -> v1::NodeStatus {
         },
         wanted: node.wanted == devctl_core::engine::Wanted::Up,
         next: next(node, now),
+        container_id: live
+            .and_then(|live| live.handle.container_id())
+            .map(str::to_owned)
+            .unwrap_or_default(),
     }
 }
 
@@ -254,26 +261,37 @@ fn ports(all: &Loop, id: &NodeId, spec: &NodeSpec) -> Vec<v1::PortStatus> {
             .find(|(edge, _)| edge.consumer == EdgeId::HOST && edge.provider == id.service() && edge.port == port)
             .and_then(|(_, wire)| wire.address())
     };
-    spec.ports
-        .iter()
-        .map(|port| {
-            let at = published(*port);
-            let written = spec.published.iter().find(|published| published.target == *port);
-            v1::PortStatus {
-                target: (*port).into(),
-                protocol: "tcp".to_owned(),
-                published: at.map(|at| at.to_string()).unwrap_or_default(),
-                address: live
-                    .and_then(|live| live.ports.get(port))
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-                url: at
-                    .filter(|_| speaks_http(written, *port))
-                    .map(|at| format!("http://{at}"))
-                    .unwrap_or_default(),
-            }
-        })
-        .collect()
+    let of = |port: u16| spec.published.iter().filter(move |published| published.target == port);
+    let is_tcp = |port: &&u16| of(**port).next().is_none() || of(**port).any(|published| published.protocol == TCP);
+    let tcp = spec.ports.iter().filter(is_tcp).map(|port| {
+        let at = published(*port);
+        let written = of(*port).find(|published| published.protocol == TCP);
+        v1::PortStatus {
+            target: (*port).into(),
+            protocol: TCP.to_owned(),
+            published: at.map(|at| at.to_string()).unwrap_or_default(),
+            address: live
+                .and_then(|live| live.ports.get(port))
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            url: at
+                .filter(|_| speaks_http(written, *port))
+                .map(|at| format!("http://{at}"))
+                .unwrap_or_default(),
+        }
+    });
+    // The engine publishes these, while the container runs.
+    let others = spec.published.iter().filter(|published| published.protocol != TCP);
+    let others = others.map(|published| v1::PortStatus {
+        target: published.target.into(),
+        protocol: published.protocol.clone(),
+        published: match published.ports.as_slice() {
+            [port] if live.is_some() => std::net::SocketAddr::new(published.host, *port).to_string(),
+            _ => String::new(),
+        },
+        ..v1::PortStatus::default()
+    });
+    tcp.chain(others).collect()
 }
 
 /// Whether a published port is worth a link: what says nothing of its protocol is taken for HTTP unless it is a port that

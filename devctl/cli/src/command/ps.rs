@@ -29,7 +29,7 @@ pub(crate) struct Ps {
     #[arg(short, long)]
     all: bool,
 
-    /// Only ids, one in a line
+    /// Only ids, one in a line: of containers the engine's, of processes their names
     #[arg(short, long)]
     quiet: bool,
 
@@ -77,7 +77,7 @@ impl Ps {
             let mut seen = Vec::new();
             for node in nodes {
                 let name = if self.quiet {
-                    node.id.clone()
+                    container::id(node).to_owned()
                 } else {
                     node.service.clone()
                 };

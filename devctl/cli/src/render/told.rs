@@ -32,10 +32,17 @@ impl Told {
 
     /// What of a failure is still to be told; None where nothing is.
     pub(crate) fn rest(&self, failure: &Failure) -> Option<Failure> {
-        let Some(told) = self.lines.get(&failure.node) else {
-            return Some(failure.clone());
+        let nothing = HashSet::new();
+        let told = self.lines.get(&failure.node).unwrap_or(&nothing);
+        // What could not start has its reason in its log as well.
+        let is_part = |text: &str, line: &str| {
+            text.strip_suffix(line)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with(": "))
         };
-        let is_new = |line: &&String| !told.contains(line.trim_end());
+        let is_new = |line: &&String| {
+            let line = line.trim_end();
+            !told.contains(line) && !told.iter().any(|text| is_part(text, line)) && !is_part(&failure.what, line)
+        };
         let rest = Failure {
             log_tail: failure.log_tail.iter().filter(is_new).cloned().collect(),
             ..failure.clone()
@@ -72,5 +79,11 @@ mod tests {
             ["more"]
         );
         assert!(told.rest(&failure("api", &["main.c:1: no"])).is_some());
+        assert_eq!(
+            told.rest(&failure("api", &["`make` exited with 2", "no"]))
+                .unwrap()
+                .log_tail,
+            ["no"]
+        );
     }
 }

@@ -12,7 +12,7 @@ use futures::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 
 use super::Engine;
-use super::error::brief;
+use super::error::{brief, short_ids};
 
 /// Go's bit for a directory in a file's mode, which is how the engine tells it.
 const GO_DIRECTORY: u32 = 1 << 31;
@@ -258,7 +258,7 @@ impl Engine {
 
     async fn resolve(&self, container: &str, source: &str, options: CopyOptions) -> Result<(String, Found), CopyError> {
         let missing = || CopyError::Missing {
-            container: container.to_owned(),
+            container: short_ids(container),
             path: source.to_owned(),
         };
         let found = self.find_in_container(container, source).await?.ok_or_else(missing)?;

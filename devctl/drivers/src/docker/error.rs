@@ -242,12 +242,40 @@ pub(super) fn brief(error: &Api) -> String {
 
 fn one_line(text: &str) -> String {
     let text = text.trim_start_matches("Error response from daemon: ");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    short_ids(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Ids as `docker ps` shows them: whole ones are a third of a line each.
+pub(super) fn short_ids(text: &str) -> String {
+    const WHOLE: usize = 64;
+    const SHORT: usize = 12;
+    let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+    words.fold(String::with_capacity(text.len()), |mut all, word| {
+        let id = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let is_id = id.len() == WHOLE && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let (shown, end) = if is_id {
+            (&id[..SHORT], &word[WHOLE..])
+        } else {
+            (word, "")
+        };
+        all.push_str(shown);
+        all.push_str(end);
+        all
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_ids_are_shortened_and_nothing_else() {
+        let id = "1ee5a7689fd90a366a83fab48557864b40f4eee5cf5bf5c83304f3e0b6af338f";
+        assert_eq!(
+            one_line(&format!("Container {id} is paused (é, sha256:{id}), unpause deadbeef")),
+            "Container 1ee5a7689fd9 is paused (é, sha256:1ee5a7689fd9), unpause deadbeef"
+        );
+    }
 
     #[test]
     fn an_engines_words_are_told_apart() {

@@ -20,6 +20,9 @@ pub(crate) const STATES: [&str; 8] = [
     "unknown",
 ];
 
+/// Letters of a container's id, where it is not the only word in its line.
+const SHORT: usize = 12;
+
 /// What the daemon says of a node that is made and was not started.
 const CREATED: &str = "created";
 
@@ -52,6 +55,19 @@ pub(crate) fn status(node: &NodeStatus) -> String {
         why if node.state() == State::Failed && !why.is_empty() => format!("{state}: {why}"),
         _ => state,
     }
+}
+
+/// By which others know it: its container's id; a process has its name.
+pub(crate) fn id(node: &NodeStatus) -> &str {
+    match node.container_id.as_str() {
+        "" => &node.id,
+        id => id,
+    }
+}
+
+/// As tables have it.
+fn short(node: &NodeStatus) -> &str {
+    node.container_id.get(..SHORT).unwrap_or_else(|| id(node))
 }
 
 /// How it runs: the real version of a server, else the kind of runtime.
@@ -91,7 +107,7 @@ pub(crate) fn object(node: &NodeStatus, project: &str) -> Value {
     };
     let publishers: Vec<Value> = node.ports.iter().map(publisher).collect();
     json!({
-        "ID": node.id,
+        "ID": short(node),
         "Name": name,
         "Service": node.service,
         "Project": project,
