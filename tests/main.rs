@@ -10,6 +10,7 @@ mod documents;
 mod edges;
 mod ended;
 mod engine;
+mod listed;
 mod load;
 mod onsave;
 mod phoenix;

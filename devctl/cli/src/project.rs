@@ -1,5 +1,6 @@
 //! The project that a command is about: found and read as Docker Compose would, before any daemon is asked.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use devctl_compose::model::{Condition, Service};
@@ -148,6 +149,30 @@ impl Project {
             ));
         }
         Ok(())
+    }
+
+    /// Refuses a project of which nothing is meant: each of its services is behind a profile that is off.
+    pub(crate) fn has_services(&self) -> Result<(), Error> {
+        if !self.readable || !self.model.services.is_empty() {
+            return Ok(());
+        }
+        let profiles = self
+            .model
+            .disabled_services
+            .values()
+            .flat_map(|service| &service.profiles);
+        let profiles: BTreeSet<&str> = profiles.map(String::as_str).collect();
+        let help = match profiles.first() {
+            Some(first) => {
+                let all = profiles.iter().copied().collect::<Vec<_>>().join(", ");
+                format!("each has a profile: `--profile {first}` enables what has that one; there are {all}")
+            }
+            None => "write one below `services:`".to_owned(),
+        };
+        Err(Error::Unmet {
+            what: format!("no service of project `{}` is selected", self.name),
+            help: Some(help),
+        })
     }
 
     /// What a daemon would say of a project that is not up.

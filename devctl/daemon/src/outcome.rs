@@ -22,6 +22,8 @@ pub(crate) struct Waiter {
     pub(crate) stays: bool,
     /// It has asked for these nodes to be removed.
     pub(crate) removes: bool,
+    /// What its plan has no place for any more: it is told once these are gone as well.
+    pub(crate) surplus: Vec<NodeId>,
     reply: Reply,
 }
 
@@ -34,6 +36,7 @@ impl Waiter {
             deadline: None,
             stays: false,
             removes: false,
+            surplus: Vec::new(),
             reply,
         }
     }
@@ -101,8 +104,10 @@ impl Waiter {
             Wait::Held { still } => return self.held(all, still, now),
             Wait::Created => {
                 let nodes = || self.scope.iter().filter_map(|id| Some((id, all.state.node(id)?)));
-                let is_open =
-                    |node: &Node| node.create.is_open() || node.making != Making::No || node.build.running.is_some();
+                let is_open = |node: &Node| {
+                    let is_made = node.create.is_open() || node.making != Making::No;
+                    is_made || node.build.running.is_some() || node.replace.is_some()
+                };
                 if nodes().any(|(_, node)| is_open(node)) {
                     return None;
                 }
@@ -122,6 +127,7 @@ impl Waiter {
             }
             Wait::Ready | Wait::Started => match all.state.verdict(&self.scope, now) {
                 Verdict::Failed(failed) => return Some(self.failed(all, failed, now)),
+                _ if self.surplus.iter().any(|id| all.state.node(id).is_some()) && !late => return None,
                 Verdict::Ready => v1::Result::Ready,
                 Verdict::Pending if self.wait == Wait::Started && all.all_started(&self.scope) => v1::Result::Ready,
                 Verdict::Pending if all.state.is_idle() => v1::Result::Stopped,
@@ -182,7 +188,7 @@ impl Waiter {
                     .any(|run| run.issued >= since && !run.adopted)
             })
         };
-        u32::try_from(self.scope.iter().filter(started).count()).unwrap_or(u32::MAX)
+        u32::try_from(self.scope.iter().filter(started).count() + self.surplus.len()).unwrap_or(u32::MAX)
     }
 
     fn base(&self, all: &Loop, path: Option<CriticalPath>, now: Time) -> v1::Outcome {
@@ -199,6 +205,12 @@ impl Waiter {
             ready: u32::try_from(
                 nodes()
                     .filter(|node| node.run.as_ref().is_some_and(Run::is_ready))
+                    .count(),
+            )
+            .unwrap_or(u32::MAX),
+            starting: u32::try_from(
+                nodes()
+                    .filter(|node| node.run.as_ref().is_some_and(|run| !run.is_ready()))
                     .count(),
             )
             .unwrap_or(u32::MAX),

@@ -223,6 +223,7 @@ impl Up {
         let named = [&self.services.services, &self.stub].into_iter().flatten();
         let project = context.project_of(named.chain(&self.exit_code_from).chain(scaled))?;
         project.check_services(self.attach.iter().chain(&self.no_attach))?;
+        project.has_services()?;
         context.block_on(self.converse(context, &project))
     }
 

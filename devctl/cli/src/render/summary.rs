@@ -25,9 +25,11 @@ pub(crate) fn lines<'a>(
     let time = seconds(to_ms(outcome.seconds));
     match outcome.result() {
         Ended::Ready => {
+            // Without --wait nobody has waited for tests.
+            let what = if outcome.starting > 0 { "started" } else { "ready" };
             lines.push(format!(
                 "{} · {}",
-                style.good(&format!("ready in {time}")),
+                style.good(&format!("{what} in {time}")),
                 counts(outcome)
             ));
             lines.extend(addresses(nodes, style));
@@ -69,6 +71,9 @@ pub(crate) fn lines<'a>(
 
 fn counts(outcome: &Outcome) -> String {
     let mut parts = vec![format!("{} ready", outcome.ready)];
+    if outcome.starting > 0 {
+        parts.push(format!("{} starting", outcome.starting));
+    }
     if outcome.completed > 0 {
         parts.push(format!("{} completed", outcome.completed));
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use devctl_core::NodeId;
 use devctl_core::engine::{Act, Down, Event, NoticeKind, Verb, Wanted, ends_a_process};
-use devctl_core::plan::Direction;
+use devctl_core::plan::{Action, Direction};
 use devctl_wire::v1;
 
 use super::Loop;
@@ -218,11 +218,11 @@ impl Loop {
             runtime: spec.what.word().to_owned(),
         };
         let told = if command.dry_run { command.specs.as_slice() } else { &[] };
+        let changes = devctl_core::plan::changes(&command.up, &self.state);
+        let surplus = changes.iter().filter(|change| change.action == Action::Remove);
+        let surplus: Vec<NodeId> = surplus.map(|change| change.node.clone()).collect();
         let plan = v1::Plan {
-            changes: devctl_core::plan::changes(&command.up, &self.state)
-                .iter()
-                .map(convert::change)
-                .collect(),
+            changes: changes.iter().map(convert::change).collect(),
             warnings: command.warnings,
             resolved: told.iter().map(resolved).collect(),
         };
@@ -308,6 +308,7 @@ impl Loop {
         let mut waiter = Waiter::new(command.wait, scope, since, command.reply);
         waiter.deadline = command.timeout.map(|timeout| since + timeout);
         waiter.stays = command.attach;
+        waiter.surplus = surplus;
         self.waiters.push(waiter);
         self.step(Event::Up(command.up));
         self.pacts_prepared(command.promised, command.pacts_read);
