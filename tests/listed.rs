@@ -59,3 +59,27 @@ fn nothing_to_start_is_an_error_that_names_the_profiles() {
     assert_eq!(said.code, 1, "{}{}", said.out, said.err);
     assert!(said.err.contains("--profile tools"), "{}", said.err);
 }
+
+#[test]
+fn a_restart_is_over_when_those_that_follow_it_are_back() {
+    let compose = r#"
+services:
+  db: {image: busybox:latest, command: sleep 600, stop_grace_period: 0s}
+  api:
+    image: busybox:latest
+    command: sleep 600
+    stop_grace_period: 0s
+    depends_on: {db: {condition: service_started, restart: true}}
+"#;
+    let Some(project) = project(compose) else { return };
+    project.ok(&["up", "-d"]);
+    let started = || project.inspect("api-1", "{{.State.StartedAt}} {{.State.Running}}");
+    let first = started();
+    project.ok(&["restart", "--no-deps", "db"]);
+    project.ok(&["restart", "--no-deps", "db"]);
+    assert_eq!(started(), first, "nobody follows");
+    project.ok(&["restart", "db"]);
+    let then = started();
+    assert_ne!(then, first);
+    assert!(then.trim().ends_with("true"), "{then}");
+}

@@ -231,6 +231,8 @@ pub struct Act {
     pub grace: Option<Duration>,
     /// Jobs that a [`Verb::Start`] runs again though their work is done.
     pub again: Vec<NodeId>,
+    /// Nobody follows a [`Verb::Restart`], whatever `depends_on` says.
+    pub alone: bool,
 }
 
 /// What an [`Act`] does.

@@ -120,6 +120,8 @@ pub struct Replace {
     pub since: Time,
     /// Stop first, whatever the plan's swap says.
     pub stop_first: bool,
+    /// Nobody follows it, whatever `depends_on` says.
+    pub alone: bool,
     /// How long the build took that is the reason.
     pub build: Option<Duration>,
     /// When the old run was told to stop, or the new one to start beside it.
@@ -133,6 +135,7 @@ impl Replace {
             reason,
             since,
             stop_first,
+            alone: false,
             build: None,
             begun: None,
         }

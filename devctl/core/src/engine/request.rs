@@ -180,7 +180,10 @@ impl State {
                     node.asked = now;
                     if running {
                         let reason = "asked to restart".to_owned();
-                        node.replace = Some(Replace::new(reason, now, true));
+                        node.replace = Some(Replace {
+                            alone: act.alone,
+                            ..Replace::new(reason, now, true)
+                        });
                     }
                 }
                 Verb::Pause | Verb::Unpause => {

@@ -179,7 +179,9 @@ impl State {
                 replace.begun = Some(now);
             }
             self.stop_run(id, run, grace, &replace.reason, now, out);
-            self.restart_dependents(id, now);
+            if !replace.alone {
+                self.restart_dependents(id, now);
+            }
         }
     }
 

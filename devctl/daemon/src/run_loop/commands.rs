@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use devctl_core::NodeId;
 use devctl_core::engine::{Act, Down, Event, NoticeKind, Verb, Wanted, ends_a_process};
-use devctl_core::plan::{Action, Direction};
+use devctl_core::plan::{Action, Direction, NodePlan};
 use devctl_wire::v1;
 
 use super::Loop;
@@ -60,7 +60,11 @@ impl Loop {
                     // A signal that ends nothing: there is nothing to wait for.
                     self.wait(Wait::Started, Vec::new(), 0, reply);
                 } else {
-                    self.wait(wait, act.nodes.clone(), request.wait_timeout_s, reply);
+                    let scope = match (&act.verb, act.alone) {
+                        (Verb::Restart, false) => self.followers(&act.nodes),
+                        _ => act.nodes.clone(),
+                    };
+                    self.wait(wait, scope, request.wait_timeout_s, reply);
                 }
                 self.step(Event::Act(act));
             }
@@ -158,7 +162,23 @@ impl Loop {
             nodes,
             grace,
             again,
+            alone: request.no_deps,
         }
+    }
+
+    /// Those that a restart of `nodes` restarts as well, by `restart: true` of their `depends_on`.
+    fn followers(&self, nodes: &[NodeId]) -> Vec<NodeId> {
+        let mut all = nodes.to_vec();
+        let mut at = 0;
+        while let Some(id) = all.get(at).cloned() {
+            let follows = |plan: &&NodePlan| plan.dependencies.iter().any(|dep| dep.on == id && dep.restart);
+            let runs = |id: &NodeId| self.state.node(id).is_some_and(|node| node.run.is_some());
+            let more = self.plan.nodes.values().filter(follows).map(|plan| plan.id.clone());
+            let more: Vec<NodeId> = more.filter(|id| !all.contains(id) && runs(id)).collect();
+            all.extend(more);
+            at += 1;
+        }
+        all
     }
 
     /// The nodes of these services; None where none is named.

@@ -470,6 +470,7 @@ impl Walk {
                 nodes: vec!["api".into()],
                 grace: None,
                 again: Vec::new(),
+                alone: false,
             }),
             _ if self.pending.is_empty() => Event::Tick,
             _ => {

@@ -74,6 +74,7 @@ fn a_job_that_is_asked_for_by_name_runs_again_on_the_same_data() {
             nodes: vec!["seed".into()],
             grace: None,
             again: vec!["seed".into()],
+            alone: false,
         }),
     );
     assert!(story.told().contains("start seed"));

@@ -302,6 +302,7 @@ impl Story {
                 nodes: names.iter().map(|name| (*name).into()).collect(),
                 grace: None,
                 again: Vec::new(),
+                alone: false,
             }),
         );
     }

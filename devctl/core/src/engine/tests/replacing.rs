@@ -92,6 +92,30 @@ fn restart_stops_first_and_callers_wait() {
 }
 
 #[test]
+fn nobody_follows_a_restart_that_is_asked_for_alone() {
+    let follower = node("a")
+        .needs("db", Healthy)
+        .with(|node| node.dependencies[0].restart = true);
+    for alone in [true, false] {
+        let mut story = Story::new();
+        story.up(&[follower.clone(), node("db").tested()]);
+        story.ready("db");
+        story.started("a");
+        let act = Act {
+            verb: Verb::Restart,
+            nodes: vec!["db".into()],
+            grace: None,
+            again: Vec::new(),
+            alone,
+        };
+        story.step("restart db", Event::Act(act));
+        story.exited("db", 0);
+        story.ready("db");
+        assert_eq!(story.told().contains("stop a"), !alone);
+    }
+}
+
+#[test]
 fn dependents_follow_a_restart_only_where_the_file_says_so() {
     let follow = node("follows")
         .needs("db", Healthy)
