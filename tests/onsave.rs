@@ -210,12 +210,27 @@ fn what_could_not_run_is_neither_kept_nor_broken_and_a_corrected_state_is_verifi
         told.contains("2 kept (") && told.contains("after states.yaml changed"),
         "{told}"
     );
+    project.write("pacts/other-items.json", &pact("other", "integer").to_string());
+    let told = line(&project, 3);
+    assert!(told.contains("4 kept ("), "{told}");
+    project.write("pacts/other-items.json", "{");
+    let told = line(&project, 4);
+    assert!(
+        told.contains("2 kept, and what else is expected is not known: failed to parse ")
+            && told.contains("other-items.json:1:")
+            && told.matches("failed to").count() == 1,
+        "{told}"
+    );
+    assert!(project.ok(&["ps"]).out.contains("2 kept, a pact unread"));
+    project.write("pacts/other-items.json", &pact("other", "integer").to_string());
+    let told = line(&project, 5);
+    assert!(told.contains("4 kept"), "{told}");
     let mut other = pact("web", "integer");
     other["interactions"][1]["response"]["body"]["id"] = json!(3);
     project.write("pacts/web-items.json", &other.to_string());
-    let told = line(&project, 3);
+    let told = line(&project, 6);
     assert!(
-        told.contains("1 kept, 1 broken: web expects $.id to be 3, got 2 (")
+        told.contains("3 kept, 1 broken: web expects $.id to be 3, got 2 (")
             && told.contains("after web-items.json changed"),
         "{told}"
     );

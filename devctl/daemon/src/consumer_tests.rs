@@ -205,7 +205,7 @@ impl Tests {
         }
         if let Some(problem) = loaded.problems.first() {
             return Err(TestError {
-                what: format!("failed to {}", crate::start::told(problem)),
+                what: crate::start::told(problem),
                 help: problem.help().map(str::to_owned),
                 ..TestError::default()
             });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use devctl_edge::{AmqpWhat, Edge, EdgeId, Edges, Fault, FaultKind, Filter, Followed, Outcome, Record, har};
+use devctl_edge::{AmqpWhat, Edge, EdgeId, Edges, Fault, FaultKind, Filter, Followed, Outcome, Protocol, Record, har};
 use devctl_wire::v1;
 use tonic::Status;
 
@@ -112,7 +112,17 @@ pub(crate) fn fault(edges: &Edges, request: &v1::FaultRequest) -> Result<v1::Fau
     match &request.what {
         Some(v1::fault_request::What::Add(written)) => {
             let fault = read(written)?;
-            meant.iter().for_each(|edge| edge.add_fault(fault.clone()));
+            let can =
+                |edge: &&Edge| !matches!(fault.kind, FaultKind::Error { .. }) || may_answer(edge.stats().protocol);
+            let able: Vec<&Edge> = meant.iter().filter(can).collect();
+            if let (true, Some(edge)) = (able.is_empty(), meant.first()) {
+                return Err(Status::invalid_argument(format!(
+                    "`{}` carries {}: an error can be answered only where HTTP is spoken; `--reset` and `--timeout` work on every edge",
+                    edge.id(),
+                    edge.stats().protocol.word()
+                )));
+            }
+            able.iter().for_each(|edge| edge.add_fault(fault.clone()));
         }
         Some(v1::fault_request::What::Remove(name)) => {
             let of_kind = |edge: &Edge| {
@@ -150,6 +160,14 @@ pub(crate) fn fault(edges: &Edges, request: &v1::FaultRequest) -> Result<v1::Fau
         faults: meant.iter().flat_map(placed).collect(),
         edges: meant.iter().map(|edge| edge.id().to_string()).collect(),
     })
+}
+
+/// Whether somebody who speaks it can be answered with a status.
+fn may_answer(protocol: Protocol) -> bool {
+    matches!(
+        protocol,
+        Protocol::Auto | Protocol::Http | Protocol::Http2 | Protocol::Grpc
+    )
 }
 
 fn read(written: &v1::EdgeFault) -> Result<Fault, Status> {

@@ -175,6 +175,9 @@ fn next(node: &Node, now: Time) -> String {
                 _ => format!("its next run: starting for {taken}"),
             }
         }
+        (None, ..) if let Some((_, since, _)) = &node.build.running => {
+            format!("its next run: being built for {}", Seconds(now - *since))
+        }
         (None, Some(failure), _) => format!("its last build failed: {}", failure.what),
         (None, None, Some(what)) => format!("its last new run failed: {what}"),
         (None, None, None) => String::new(),
@@ -190,6 +193,7 @@ fn summary(all: &Loop, node: &Node, status: Status, holds: &[Hold]) -> String {
             let replace = match (&node.next, &node.replace) {
                 (Some(_), _) => ", its next run is starting",
                 (None, Some(_)) => ", to be replaced",
+                (None, None) if node.build.running.is_some() => ", being built",
                 (None, None) if node.build.failure.is_some() => ", its last build failed",
                 (None, None) if node.not_replaced.is_some() => ", its last new run failed",
                 (None, None) => "",

@@ -178,6 +178,8 @@ fn verdicts(node: &NodeStatus, style: Style) -> String {
     let mut text = counted.join(", ");
     if text.is_empty() {
         text = "could not run".to_owned();
+    } else if last.verdict == "could-not-run" && last.could_not_run == 0 {
+        text.push_str(", a pact unread");
     }
     if contracts.verifying {
         return style.dim(&format!("{text} (verifying)"));

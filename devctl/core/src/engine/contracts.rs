@@ -160,6 +160,12 @@ impl Verification {
         }
     }
 
+    /// All that was tried could be run, and there may be more of it: a pact could not be read.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.could_not_run == 0 && self.breach.is_none() && self.trouble.is_some() && self.kept + self.pending > 0
+    }
+
     /// In one word.
     #[must_use]
     pub fn verdicts(&self) -> Verdicts {
@@ -209,6 +215,9 @@ impl fmt::Display for Verification {
             (true, None) => write!(out, "no pact names it as a provider, nothing is verified")?,
             (true, Some(_)) => write!(out, "could not run")?,
             (false, _) => write!(out, "{}", counted.join(", "))?,
+        }
+        if self.is_partial() {
+            write!(out, ", and what else is expected is not known")?;
         }
         match (&self.breach, &self.trouble) {
             (Some(breach), _) => write!(out, ": {}", breach.said),

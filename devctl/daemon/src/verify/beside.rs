@@ -201,9 +201,7 @@ impl All {
             return Ok(Verification::default());
         };
         let (index, problems) = self.expected.lock().await.read(&subject).await;
-        let unread = problems
-            .first()
-            .map(|problem| Failure::new(format!("failed to {problem}")));
+        let unread = problems.first().map(Failure::new);
         let work = work(&subject.project, &index, service);
         if work.len() == 0 {
             // Of whom something is expected is not known where a pact cannot be read: whoever waits for it must not be let through.
@@ -434,7 +432,7 @@ fn is_awaited(project: &Project, service: &str) -> bool {
 }
 
 fn failure(error: &VerifyError) -> Failure {
-    Failure::new(format!("failed to {}", told(error)))
+    Failure::new(told(error))
 }
 
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

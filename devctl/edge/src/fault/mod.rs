@@ -155,6 +155,13 @@ impl FaultKind {
     }
 }
 
+impl Fault {
+    /// Whether nothing comes through while it is in.
+    fn is_wall(&self) -> bool {
+        matches!(self.kind, FaultKind::Timeout { .. })
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -234,6 +241,21 @@ impl Faults {
             .filter(|fault| happens(fault.percent))
             .cloned()
             .collect()
+    }
+
+    /// Ends when one of `picked` that lets nothing through has been taken out: what met it will not come any more.
+    pub(crate) async fn lifted(&self, picked: &[Fault]) {
+        let mut changed = self.watch();
+        let is_lifted = |list: &[Fault]| picked.iter().any(|fault| fault.is_wall() && !list.contains(fault));
+        while picked.iter().any(Fault::is_wall) {
+            if is_lifted(&self.list()) {
+                return;
+            }
+            if changed.changed().await.is_err() {
+                break;
+            }
+        }
+        std::future::pending().await
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<Fault>)) {

@@ -48,9 +48,17 @@ impl Shaped {
         }))
     }
 
-    /// Other faults from now on; what waits keeps its time.
+    /// Other faults from now on; what waits keeps its time. Where some of it was swallowed, the rest is no use to anybody.
     pub(crate) fn change(&mut self, picked: &[Fault], stream: Stream) {
-        self.shaper = Shaper::new(picked, stream, Instant::now());
+        let now = Instant::now();
+        let next = Shaper::new(picked, stream, now);
+        if self.shaper.has_lost() {
+            if !next.swallows() {
+                self.end = Some((Box::pin(sleep_until(now)), End::Close));
+            }
+            return;
+        }
+        self.shaper = next;
         self.end = None;
     }
 

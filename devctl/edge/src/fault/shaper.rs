@@ -31,6 +31,8 @@ pub(crate) struct Shaper {
     /// Bytes that `limit_data` still lets through.
     left: Option<u64>,
     swallow: bool,
+    /// Something was swallowed.
+    lost: bool,
     end: Option<(Instant, End)>,
     started: bool,
 }
@@ -43,6 +45,7 @@ impl Shaper {
             last: now,
             left: None,
             swallow: false,
+            lost: false,
             end: None,
             started: false,
         };
@@ -75,6 +78,11 @@ impl Shaper {
         self.swallow
     }
 
+    /// Whether bytes were swallowed: what comes through after them would make no sense.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost
+    }
+
     /// How much longer the connection stays open after its last byte.
     pub(crate) fn linger(&self) -> Duration {
         let delay = |fault: &Fault| match fault.kind {
@@ -87,6 +95,7 @@ impl Shaper {
     /// Cuts what was read into pieces with a time each. `message` says that latency is for the first bytes alone.
     pub(crate) fn push(&mut self, mut data: &[u8], now: Instant, message: bool, out: &mut VecDeque<Piece>) {
         if self.swallow {
+            self.lost |= !data.is_empty();
             return;
         }
         if let Some(left) = self.left {

@@ -27,14 +27,29 @@ const STALE: Duration = Duration::from_secs(4);
 pub(crate) async fn exchange(client: &mut Client, provider: &mut Option<Provider>, mut head: RequestHead) -> Next {
     let faults = client.edge.faults.pick();
     let mut log = Log::new(&mut head, &faults);
-    let (outcome, next) = match error_fault(&faults) {
-        Some(status) => {
-            let said = (status, "an error fault of this edge");
-            refuse(client, &head, &mut log, said, Outcome::Done, &faults).await
+    let edge = Arc::clone(&client.edge);
+    let work = async {
+        match error_fault(&faults) {
+            Some(status) => {
+                let said = (status, "an error fault of this edge");
+                refuse(client, &head, &mut log, said, Outcome::Done, &faults).await
+            }
+            None => lead(client, provider, &mut head, &mut log, &faults).await,
         }
-        None => lead(client, provider, &mut head, &mut log, &faults).await,
     };
-    log.close(&client.edge, outcome);
+    let (outcome, next) = if faults.is_empty() {
+        work.await
+    } else {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = edge.faults.lifted(&faults) => {
+                let why = "a fault of this edge has swallowed it".to_owned();
+                (Outcome::Failed { why }, Next::Drop)
+            }
+        }
+    };
+    log.close(&edge, outcome);
     if !faults.is_empty() && !matches!(next, Next::Keep) {
         let linger = Shaped::new(&faults, Stream::Downstream, true).map(|shaped| shaped.linger());
         tokio::time::sleep(linger.unwrap_or_default()).await;

@@ -53,7 +53,12 @@ pub(crate) async fn run(shared: Arc<Shared>, request: Request<RecvStream>, respo
         grpc,
         faults: &faults,
     };
-    let outcome = Box::pin(exchange.lead(head, body)).await;
+    let outcome = tokio::select! {
+        biased;
+        outcome = Box::pin(exchange.lead(head, body)) => Some(outcome),
+        () = shared.edge.faults.lifted(&faults), if !faults.is_empty() => None,
+    };
+    let outcome = outcome.unwrap_or_else(|| reset(&mut exchange.respond, End::Close));
     exchange.log.close(&shared.edge, outcome);
 }
 

@@ -150,3 +150,26 @@ async fn who_waits_for_a_fault_may_leave() {
     drop(client);
     soon("its end", until(&edge, "it ends", |edge| edge.stats().open == 0)).await;
 }
+
+/// A wall that is taken down does not bring back what it has swallowed: whoever waits for that is told so.
+#[tokio::test]
+async fn who_waits_for_what_was_swallowed_is_let_go_with_the_fault() {
+    for protocol in [Protocol::Tcp, Protocol::Http] {
+        let edges = edges();
+        let edge = open(&edges, protocol).await;
+        let _ = edge.target(Target::real(named("billing").await));
+        edge.add_fault(Fault::new(FaultKind::Timeout {
+            timeout: Duration::ZERO,
+        }));
+        let mut client = Peer::to(&edge).await;
+        client.say(GET).await;
+        until(&edge, "the answer is swallowed", |edge| edge.stats().bytes_in > 0).await;
+        edge.add_fault(latency(1));
+        assert!(edge.remove_fault("timeout_downstream"));
+        let end = soon("the end", rest(&mut client.stream)).await;
+        assert!(end.is_ok_and(|bytes| bytes.is_empty()), "{protocol}");
+        let mut client = Peer::to(&edge).await;
+        client.say(GET).await;
+        assert_eq!(client.answer().await.1, "billing", "{protocol}");
+    }
+}

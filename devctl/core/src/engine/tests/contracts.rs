@@ -239,6 +239,17 @@ fn what_could_not_run_is_neither_kept_nor_broken_and_is_tried_again_when_asked()
             .contains("api contracts: could not run: the broker is gone")
     );
     story.up(&nodes);
+    let unread = Verification {
+        trouble: Some(Failure::new("failed to read a pact")),
+        ..kept(1)
+    };
+    story.verified("api", unread);
+    assert!(
+        story
+            .told()
+            .contains("api contracts: 1 kept, and what else is expected is not known: failed to read a pact")
+    );
+    story.up(&nodes);
     story.verified("api", kept(1));
     assert!(story.told().contains("start web"));
 }
