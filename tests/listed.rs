@@ -83,3 +83,15 @@ services:
     assert_ne!(then, first);
     assert!(then.trim().ends_with("true"), "{then}");
 }
+
+#[test]
+fn containers_of_run_are_listed_with_all() {
+    let Some(project) = project("services: {box: {image: busybox:latest, command: sleep 600, stop_grace_period: 0s}}")
+    else {
+        return;
+    };
+    project.ok(&["up", "-d"]);
+    let id = project.ok(&["run", "-d", "box", "sleep", "600"]).out;
+    assert!(!project.ok(&["ps", "-q"]).out.contains(&id));
+    assert!(project.ok(&["ps", "-aq"]).out.contains(&id));
+}

@@ -93,6 +93,16 @@ impl Containers {
         status
     }
 
+    /// The containers of `run`: no daemon holds them.
+    pub(crate) fn one_offs(&self) -> impl Iterator<Item = NodeStatus> {
+        let one_offs = self.all.iter().filter(|container| container.is_one_off());
+        one_offs.map(|container| NodeStatus {
+            id: container.name.clone(),
+            kind: "run".to_owned(),
+            ..node(container)
+        })
+    }
+
     /// Stops and removes them, dependants first, then the networks (and volumes) that are left. `services` empty: all of the files,
     /// and the `orphans` where asked for.
     pub(crate) async fn down(

@@ -113,7 +113,7 @@ impl<'a> Ground<'a> {
         let kind = match (&choice, &self.docker.engine) {
             (Choice::Process, _) => Some(Kind::Process),
             (Choice::Postgres(_) | Choice::RabbitMq { .. }, _) => Some(Kind::Server),
-            (Choice::Container, Some(engine)) => Some(Kind::Container(engine.facts())),
+            (Choice::Container, Some(engine)) => Some(Kind::Container(self.project, engine.facts())),
             _ => None,
         };
         Assessment {

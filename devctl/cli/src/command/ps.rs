@@ -19,13 +19,16 @@ use crate::render::{table, text::truncate};
 
 pub(crate) mod container;
 
+/// The runtime of a node in a container.
+const DOCKER: &str = "docker";
+
 /// List services
 #[derive(Args, Debug)]
 pub(crate) struct Ps {
     #[command(flatten)]
     services: Services,
 
-    /// Also those that are down or completed
+    /// Also those that are down or completed, and the containers of `run`
     #[arg(short, long)]
     all: bool,
 
@@ -62,7 +65,11 @@ impl Ps {
     /// Runs it.
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Error> {
         let project = context.project()?;
-        let status = status(context, &project, self.services.services.clone())?;
+        let mut status = status(context, &project, self.services.services.clone())?;
+        if self.all && status.nodes.iter().any(|node| node.runtime == DOCKER) {
+            let containers = context.block_on(async { Ok(Containers::look(context, &project).await) })?;
+            status.nodes.extend(containers.iter().flat_map(Containers::one_offs));
+        }
         // What runs may no longer be in the file, and is still to be listed by name.
         let gone = |service: &&String| !status.nodes.iter().any(|node| node.service == **service);
         project.check_services(self.services.services.iter().filter(gone))?;

@@ -1,6 +1,6 @@
 //! What becomes of each attribute of a service: the one place that says it, for the daemon's notes and for `devctl doctor`.
 
-use devctl_compose::model::Service;
+use devctl_compose::model::{Project, Service};
 use devctl_drivers::docker::EngineFacts;
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ pub(crate) enum Kind<'a> {
     /// As the machine's own PostgreSQL or RabbitMQ.
     Server,
     /// In a container of this engine.
-    Container(&'a EngineFacts),
+    Container(&'a Project, &'a EngineFacts),
 }
 
 /// What becomes of a service's attributes.
@@ -38,7 +38,7 @@ enum Fate {
 pub(crate) fn attributes(service: &Service, kind: Kind<'_>) -> Attributes {
     let mut found = Attributes::default();
     let refused: Vec<String> = match kind {
-        Kind::Container(facts) => super::container::unhonoured(service, facts),
+        Kind::Container(project, facts) => super::container::unhonoured(project, service, facts),
         Kind::Process | Kind::Server => Vec::new(),
     };
     for name in written(service) {
@@ -48,7 +48,7 @@ pub(crate) fn attributes(service: &Service, kind: Kind<'_>) -> Attributes {
                 .is_some_and(|place| place.split('.').next() == Some(&name))
         };
         match kind {
-            Kind::Container(_) => match refused.iter().find(named) {
+            Kind::Container(..) => match refused.iter().find(named) {
                 Some(line) => found.unsupported.push((name, line.clone())),
                 None => found.honoured.push(name),
             },
@@ -175,7 +175,7 @@ mod tests {
             api_version: "1.41".to_owned(),
             ..EngineFacts::default()
         };
-        let found = attributes(&service, Kind::Container(&facts));
+        let found = attributes(&service, Kind::Container(&Project::default(), &facts));
         assert!(found.honoured.contains(&"user".to_owned()));
         assert_eq!(found.unsupported.len(), 1);
         assert_eq!(found.unsupported[0].0, "isolation");

@@ -87,7 +87,7 @@ pub(crate) fn node(ground: &Ground<'_>, service: &Service, id: NodeId, hash: Con
         ))),
         Choice::Container => match ground.engine {
             Some(engine) => {
-                notes.extend(container::unhonoured(service, engine.facts()));
+                notes.extend(container::unhonoured(ground.project, service, engine.facts()));
                 let plan = container::plan(ground, service, &id, &hash, engine, &environment, &mut rewrites);
                 What::Container(Box::new(plan))
             }

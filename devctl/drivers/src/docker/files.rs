@@ -1,5 +1,7 @@
 //! Files that are put into a container before it starts: configs and secrets whose content no file of this host has.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bollard::query_parameters::UploadToContainerOptions;
 
 use super::client::Engine;
@@ -44,13 +46,17 @@ impl Engine {
 
 fn pack(files: &[FileIn]) -> std::io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     for file in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(file.content.len() as u64);
         header.set_mode(file.mode);
         header.set_uid(file.uid);
         header.set_gid(file.gid);
-        header.set_mtime(0);
+        header.set_mtime(now);
         header.set_entry_type(tar::EntryType::Regular);
         archive.append_data(
             &mut header,

@@ -1,10 +1,11 @@
 //! What a container is not given though the file says it: told by `up` and by `doctor`, never passed over in silence.
 
-use devctl_compose::model::Service;
+use devctl_compose::model::{FileObject, FileReference, Project, Service};
 use devctl_drivers::docker::EngineFacts;
+use indexmap::IndexMap;
 
 /// Each line names the attribute and what is done in its place.
-pub(crate) fn unhonoured(service: &Service, facts: &EngineFacts) -> Vec<String> {
+pub(crate) fn unhonoured(project: &Project, service: &Service, facts: &EngineFacts) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = |present: bool, text: &str| {
         if present {
@@ -79,14 +80,20 @@ pub(crate) fn unhonoured(service: &Service, facts: &EngineFacts) -> Vec<String> 
         start_interval && old("1.44"),
         "`healthcheck.start_interval` is not told to this engine; devctl's own tests come sooner anyway",
     );
-    let owned = service
-        .configs
-        .iter()
-        .chain(&service.secrets)
-        .any(|file| file.uid.is_some() || file.gid.is_some() || file.mode.is_some());
+    let keeps = |references: &[FileReference], objects: &IndexMap<String, FileObject>| {
+        references.iter().any(|written| {
+            let object = written.source.as_ref().and_then(|key| objects.get(key));
+            let owned = written.uid.is_some() || written.gid.is_some() || written.mode.is_some();
+            owned && object.is_some_and(|object| object.file.is_some())
+        })
+    };
     line(
-        owned,
-        "`uid`, `gid` and `mode` of a config or secret hold where its content is in the file or a variable; a mounted file keeps its own",
+        !facts.remote && keeps(&service.configs, &project.configs),
+        "`configs.uid`, `gid` and `mode` are left out: a file of this machine is mounted as it is",
+    );
+    line(
+        !facts.remote && keeps(&service.secrets, &project.secrets),
+        "`secrets.uid`, `gid` and `mode` are left out: a file of this machine is mounted as it is",
     );
     if let Some(build) = &service.build {
         line(
@@ -147,8 +154,24 @@ mod tests {
             api_version: version.to_owned(),
             ..EngineFacts::default()
         };
-        assert_eq!(unhonoured(&service, &facts("1.41")).len(), 2);
-        assert_eq!(unhonoured(&service, &facts("1.51")).len(), 1);
-        assert!(unhonoured(&Service::default(), &facts("1.41")).is_empty());
+        assert_eq!(unhonoured(&Project::default(), &service, &facts("1.41")).len(), 2);
+        assert_eq!(unhonoured(&Project::default(), &service, &facts("1.51")).len(), 1);
+        let reference = |key: &str| FileReference {
+            source: Some(key.to_owned()),
+            uid: Some("103".to_owned()),
+            ..FileReference::default()
+        };
+        let (mut project, mut service) = (Project::default(), Service::default());
+        let object = |file: Option<&str>| FileObject {
+            file: file.map(str::to_owned),
+            ..FileObject::default()
+        };
+        project.configs.insert("mounted".to_owned(), object(Some("a.txt")));
+        project.configs.insert("put-in".to_owned(), object(None));
+        service.configs = vec![reference("put-in")];
+        assert!(unhonoured(&project, &service, &facts("1.41")).is_empty());
+        service.configs = vec![reference("mounted")];
+        assert_eq!(unhonoured(&project, &service, &facts("1.41")).len(), 1);
+        assert!(unhonoured(&Project::default(), &Service::default(), &facts("1.41")).is_empty());
     }
 }
