@@ -61,6 +61,7 @@
 //! * `include`, `extends` and `-f` from Git repositories and OCI artifacts are refused: nothing is fetched.
 //! * A target port or a block weight above 65535 is refused; Compose accepts any integer and fails later.
 //! * Two `pre_start` hooks of two files that differ only in the quotes around a number are one; Compose keeps both.
+//! * A file that includes itself as a further file of an entry is refused; Compose never ends.
 //! * A key that begins with `<<` and goes on, such as `<<x`, may be reset; Compose reports an internal error.
 //! * A negative duration is refused; Compose prints it.
 //! * Nesting deeper than 256 levels is refused; Compose goes to 10,000.

@@ -19,14 +19,15 @@ pub(crate) fn canonical(root: &mut Node, lenient: bool, unchecked: bool, problem
         path: String::new(),
     };
     for (key, entry) in root.iter_mut() {
-        if key == "include" {
-            continue;
-        }
-        let Some(named) = entry.node.as_map_mut() else {
-            if RESOURCES.contains(&key.as_str()) {
-                cx.path.clone_from(key);
-                cx.no_list(&entry.node);
+        cx.path.clone_from(key);
+        for item in entry.node.as_list_mut().into_iter().flatten() {
+            match key.as_str() {
+                "include" => cx.short_or_long(item, "[]"),
+                key if RESOURCES.contains(&key) => cx.external(item),
+                _ => {}
             }
+        }
+        let Some(named) = entry.node.as_map_mut().filter(|_| key != "include") else {
             continue;
         };
         for (name, entry) in named {
@@ -160,14 +161,6 @@ impl Canon<'_> {
         }
     }
 
-    /// Refuses a list with something in it, where nobody else has.
-    fn no_list(&mut self, node: &Node) {
-        if self.unchecked && node.as_list().is_some_and(|list| !list.is_empty()) {
-            let message = format!("`{}` must be a mapping, but is {}", self.path, node.kind());
-            self.problems.push(Problem::error(message).at(node.at));
-        }
-    }
-
     /// A list of names as a mapping.
     fn names(&mut self, node: &mut Node, key: &str) {
         let Value::List(list) = &mut node.value else { return };
@@ -193,16 +186,13 @@ impl Canon<'_> {
                 });
                 Node::new(Value::Map(map), item.at)
             }
-            value => Node::new(value, item.at),
+            // Compose takes anything else for nothing.
+            _ => Node::null(item.at),
         };
         let at = node.at;
         match std::mem::replace(&mut node.value, Value::Null) {
             Value::Text(path) => node.value = Value::List(vec![file(Node::text(path, at))]),
-            // Compose takes a date for no file.
-            Value::List(list) => {
-                let files = list.into_iter().filter(|item| !matches!(item.value, Value::Time(_)));
-                node.value = Value::List(files.map(file).collect());
-            }
+            Value::List(list) => node.value = Value::List(list.into_iter().map(file).collect()),
             value => {
                 node.value = value;
                 self.kind(&node.clone(), "env_file", "a string or a list");

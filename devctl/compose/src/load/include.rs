@@ -64,7 +64,7 @@ fn read(session: &mut Session, item: &Node) -> Stage<Include> {
                 match key.as_str() {
                     "path" => include.paths = texts(session, key, &entry.node)?,
                     "env_file" => include.env_files = texts(session, key, &entry.node)?,
-                    "project_directory" => include.directory = entry.node.scalar_text().unwrap_or_default(),
+                    "project_directory" => include.directory = text(session, key, &entry.node)?,
                     _ => {
                         let help = crate::problem::did_you_mean(key, ["path", "env_file", "project_directory"]);
                         let problem = Problem::warning(format!("`include` has no attribute `{key}`")).at(entry.key);
@@ -73,7 +73,8 @@ fn read(session: &mut Session, item: &Node) -> Stage<Include> {
                 }
             }
         }
-        Value::Null => {}
+        // Compose takes a date for nothing.
+        Value::Null | Value::Time(_) => {}
         _ => {
             let message = format!(
                 "an entry of `include` must be a string or a mapping, but is {}",
@@ -83,6 +84,18 @@ fn read(session: &mut Session, item: &Node) -> Stage<Include> {
         }
     }
     Ok(include)
+}
+
+fn text(session: &mut Session, key: &str, node: &Node) -> Stage<String> {
+    match &node.value {
+        Value::Null => Ok(String::new()),
+        Value::Text(text) => Ok(text.clone()),
+        Value::Int(number) => Ok(number.to_string()),
+        _ => {
+            let message = format!("`include.{key}` must be a string, but is {}", node.kind());
+            Err(session.problem(Problem::error(message).at(node.at)))
+        }
+    }
 }
 
 fn texts(session: &mut Session, key: &str, node: &Node) -> Stage<Vec<String>> {

@@ -177,8 +177,9 @@ fn env_file(
     out: &mut Variables,
     env: &dyn Lookup,
 ) -> Stage<()> {
-    let path = session.absolute(file.path.as_deref().unwrap_or_default());
-    if !session.files.exists(path.as_ref()) {
+    let written = file.path.as_deref().unwrap_or_default();
+    let path = session.absolute(written);
+    if written.is_empty() || !session.files.exists(path.as_ref()) {
         if !file.required {
             return Ok(());
         }

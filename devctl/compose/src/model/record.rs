@@ -31,6 +31,9 @@ macro_rules! record_with {
 
         impl crate::codec::Decode for $name {
             fn decode(node: &crate::tree::Node, cx: &mut crate::codec::Decoder) -> Option<Self> {
+                if node.is_null() {
+                    return Some(Self::default());
+                }
                 let map = cx.mapping(node)?;
                 Some(Self {
                     $( $field: crate::model::record::field_read!(map, cx, $field, [$($key)?] $($flag)?), )*
