@@ -11,6 +11,7 @@ use devctl_wire::{VERSION, v1};
 use jiff::Timestamp;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
 use crate::command::{Command, Wait};
@@ -33,6 +34,8 @@ pub(crate) struct Api {
     pub(crate) dirs: Arc<Dirs>,
     /// One `up` is prepared at a time: two would lease and open the same edges.
     pub(crate) preparer: Arc<Mutex<Preparer>>,
+    /// Data that is being removed: what would not be there any more, had the daemon not ended meanwhile.
+    pub(crate) removing: TaskTracker,
     pub(crate) hello: v1::HelloReply,
 }
 
@@ -97,7 +100,7 @@ impl v1::devctl_server::Devctl for Api {
                 request,
                 reply: through,
             })?;
-            tokio::spawn(async move {
+            self.removing.spawn(async move {
                 let _nobody_prepares = preparer;
                 while let Some(update) = before.recv().await {
                     if matches!(update.what, Some(v1::update::What::Outcome(_)))
@@ -358,15 +361,20 @@ fn stream(
     tokio::spawn(async move {
         let _attached = attached;
         let mut outcomes = if stays { 2 } else { 1 };
+        let mut happens = true;
         while outcomes > 0 {
             let update = tokio::select! {
                 // In this order: what happened before the outcome is told before it.
                 biased;
                 () = sender.closed() => return,
-                item = subscription.next() => match item {
+                item = subscription.next(), if happens => match item {
                     Some(Item::Notice(notice)) => convert::update(v1::update::What::Notice(*notice)),
                     Some(Item::Node(node)) => convert::update(v1::update::What::Node(*node)),
-                    None => return,
+                    // The daemon ends; how it went for this client may still come.
+                    None => {
+                        happens = false;
+                        continue;
+                    }
                 },
                 update = own.recv() => match update {
                     Some(update) => update,

@@ -203,6 +203,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
         dirs: dirs.clone(),
         logs,
         preparer: Arc::new(Mutex::new(Preparer::new(dirs.clone(), leases, edges.clone(), engines))),
+        removing: TaskTracker::new(),
         hello: v1::HelloReply {
             project: args.project_name,
             project_directory: args.project_directory.display().to_string(),
@@ -211,6 +212,7 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
             ..v1::HelloReply::default()
         },
     };
+    let removing = api.removing.clone();
     let done = CancellationToken::new();
     let watch = Watch::start(watching, api.preparer.clone(), dirs.state.clone());
     let server = tokio::spawn(
@@ -226,6 +228,8 @@ async fn serve(args: DaemonArgs, told: &mut dyn Write) -> Result<(), DaemonError
         .run(inbox, guarded)
         .await;
     let ended = ended.map_err(DaemonError::Signals)?;
+    removing.close();
+    let _left_to_the_next = tokio::time::timeout(run_loop::REMOVING, removing.wait()).await;
     ended.finish();
     // The socket goes first: whoever comes now starts another daemon, instead of asking this one.
     let _was_gone = std::fs::remove_file(&socket);

@@ -35,7 +35,7 @@ const IDLE: Duration = Duration::from_millis(1500);
 /// One that was taken down has nothing left to hold but its ports, which others may want at once.
 const DOWNED: Duration = Duration::from_millis(50);
 /// What is being removed is waited for, but not for ever.
-const REMOVING: Duration = Duration::from_secs(120);
+pub(crate) const REMOVING: Duration = Duration::from_secs(120);
 /// One whose nodes are all stopped, but not taken down, is kept this long, so that `start` finds them.
 const STOPPED: Duration = Duration::from_secs(900);
 
