@@ -476,6 +476,7 @@ mod tests {
             logs: LogStore::new(&dirs.logs, Retention::default()),
             dirs,
             preparer: Arc::new(Mutex::new(preparer)),
+            removing: TaskTracker::new(),
             hello: v1::HelloReply::default(),
         }
     }
