@@ -95,3 +95,26 @@ fn containers_of_run_are_listed_with_all() {
     assert!(!project.ok(&["ps", "-q"]).out.contains(&id));
     assert!(project.ok(&["ps", "-aq"]).out.contains(&id));
 }
+
+#[test]
+fn a_port_that_a_container_has_is_told_with_that_containers_name() {
+    let port = free_port();
+    let compose = format!(
+        r#"services: {{web: {{image: busybox:latest, command: sleep 600, stop_grace_period: 0s, ports: ["{port}:80"]}}}}"#
+    );
+    let Some(project) = project(&compose) else { return };
+    let holder = format!("{}-holder", project.name);
+    let publish = format!("127.0.0.1:{port}:80");
+    let run = [
+        "run", "-d", "--name", &holder, "-p", &publish, "busybox", "sleep", "600",
+    ];
+    docker(&run).expect("a container");
+    let said = project.run(&["up", "-d"]);
+    docker(&["rm", "-f", &holder]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(
+        said.err.contains(&format!("is taken by container `{holder}`")),
+        "{}",
+        said.err
+    );
+}

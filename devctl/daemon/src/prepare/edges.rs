@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use devctl_compose::model::Project;
 use devctl_core::NodeId;
 use devctl_drivers::docker::{Engine, SeenNetwork};
-use devctl_drivers::lease::{EdgeKey, PortKey, who_listens};
+use devctl_drivers::lease::{EdgeKey, Listener, PortKey, who_listens};
 use devctl_drivers::user;
 use devctl_edge::{Cidr, Edge, EdgeError, EdgeId, EdgeSpec};
 use devctl_wire::v1;
@@ -290,7 +290,7 @@ pub(super) async fn open(
         return Ok(opened);
     }
     for (id, (host, ports)) in &wanted.published {
-        opened.extend(publish(preparer, wanted, containers.project, id, *host, ports, strict, remarks).await?);
+        opened.extend(publish(preparer, wanted, containers, id, *host, ports, strict, remarks).await?);
     }
     for (id, opening) in &opened {
         if let Opening::Problem(why) = opening
@@ -411,7 +411,7 @@ async fn try_open(
 async fn publish(
     preparer: &Preparer,
     wanted: &Wanted,
-    project: &Project,
+    containers: &Containers<'_>,
     id: &EdgeId,
     host: IpAddr,
     ports: &[u16],
@@ -431,7 +431,8 @@ async fn publish(
             && !free_again
             && let Some(port) = ports.last()
         {
-            return Err(refused(&is_taken(SocketAddr::new(host, *port)), id, project));
+            let what = is_taken(SocketAddr::new(host, *port), containers.engine).await;
+            return Err(refused(&what, id, containers.project));
         }
         if address.ip() == host && !free_again && is_as_wanted(&edge, wanted.way(id)) {
             return Ok(None);
@@ -448,9 +449,9 @@ async fn publish(
         }
     }
     if let Some(listen) = taken {
-        let what = is_taken(listen);
+        let what = is_taken(listen, containers.engine).await;
         if strict {
-            return Err(refused(&what, id, project));
+            return Err(refused(&what, id, containers.project));
         }
         remarks.push(Remark {
             node: Some(NodeId::from(id.provider.as_str())),
@@ -473,9 +474,26 @@ async fn publish(
     Ok(Some((id.clone(), edge)))
 }
 
-/// That somebody listens there, and who.
-fn is_taken(listen: SocketAddr) -> String {
-    let by = match who_listens(listen) {
+/// That somebody listens there, and who. Of what an engine publishes only its helper is to be seen, or a process of another user:
+/// then the engine says which container it is.
+async fn is_taken(listen: SocketAddr, engine: Option<&Engine>) -> String {
+    let listener = who_listens(listen);
+    let is_hidden = |listener: &Listener| {
+        let command = listener.command.as_deref();
+        command.is_none_or(|command| command.split(' ').next().is_some_and(|it| it.ends_with("docker-proxy")))
+    };
+    if let (Some(engine), true) = (engine, listener.as_ref().is_some_and(is_hidden))
+        && let Ok(found) = engine.publishers(listen.port()).await
+        && let Some(holder) = found.first()
+    {
+        let name = &holder.name;
+        return format!(
+            "port {} of {} is taken by container `{name}`",
+            listen.port(),
+            listen.ip()
+        );
+    }
+    let by = match listener {
         Some(listener) => match (listener.command, listener.pid) {
             (Some(command), Some(pid)) => format!("by `{}` (process {pid})", first_words(&command)),
             (_, Some(pid)) => format!("by process {pid}"),
@@ -488,7 +506,7 @@ fn is_taken(listen: SocketAddr) -> String {
 
 fn refused(what: &str, id: &EdgeId, project: &Project) -> v1::Outcome {
     project::invalid(vec![format!(
-        "error: {what}, and `{}` of project `{}` wants it\nhelp: end that process, publish another port, or leave out `--strict-names` to have another one chosen",
+        "error: {what}, and `{}` of project `{}` wants it\nhelp: end that one, publish another port, or leave out `--strict-names` to have another one chosen",
         id.provider, project.name
     )])
 }
