@@ -10,6 +10,7 @@ mod documents;
 mod edges;
 mod ended;
 mod engine;
+mod joined;
 mod listed;
 mod load;
 mod onsave;

@@ -125,8 +125,9 @@ impl Down {
     fn told(&self, context: &Context, project: &Project) -> Result<Exit, Error> {
         let status = super::ps::status(context, project, self.services.services.clone())?;
         let is_orphan = |node: &NodeStatus| status.orphans.iter().any(|orphan| orphan.node == node.id);
-        let is_there =
-            |node: &NodeStatus| node.run > 0 || node.state() != State::Down || !node.container_name.is_empty();
+        let is_there = |node: &NodeStatus| {
+            node.run > 0 || node.state() != State::Down || super::ps::container::state(node) == "created"
+        };
         let is_named = |node: &NodeStatus| match self.services.services.as_slice() {
             [] => self.remove_orphans || !is_orphan(node),
             services => services.contains(&node.service),

@@ -1,6 +1,6 @@
 //! A container: what it needs is there first, one that is as the files say is started again, another one takes its place.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -288,6 +288,11 @@ async fn container(
     let engine = &plan.engine;
     let mut wanted = plan.spec.clone();
     put_labels(&mut wanted, plan, image);
+    let joined = joined(engine, &wanted).await?;
+    if !joined.is_empty() {
+        let all = wanted.body.labels.get_or_insert_with(HashMap::new);
+        all.insert(labels::JOINED.to_owned(), joined);
+    }
     let there = engine.look(&wanted.name).await?;
     if let Some(seen) = &there {
         let same = |label: &str| seen.label(label) == wanted_label(&wanted, label);
@@ -295,7 +300,8 @@ async fn container(
         if elsewhere || ![labels::PROJECT, labels::SERVICE].into_iter().all(same) {
             return Err(foreign(seen));
         }
-        let as_wanted = !run.fresh && seen.image == image.id && [labels::HASH, labels::TOLD].into_iter().all(same);
+        let told = [labels::HASH, labels::TOLD, labels::JOINED];
+        let as_wanted = !run.fresh && seen.image == image.id && told.into_iter().all(same);
         match (run.beside, as_wanted) {
             (false, true) if seen.running => {
                 log.line(Stream::Devctl, b"it runs already");
@@ -324,6 +330,26 @@ async fn container(
         log.line(Stream::Devctl, warning.as_bytes());
     }
     Ok((id, Timestamp::UNIX_EPOCH))
+}
+
+/// The ids of the containers whose namespaces or volumes it shares: it cannot be started again once one of them is another.
+async fn joined(engine: &Engine, wanted: &ContainerSpec) -> Result<String, DockerError> {
+    let Some(host) = &wanted.body.host_config else {
+        return Ok(String::new());
+    };
+    let spaces = [&host.network_mode, &host.ipc_mode, &host.pid_mode]
+        .into_iter()
+        .flatten();
+    let spaces = spaces.filter_map(|mode| mode.strip_prefix("container:"));
+    let volumes = host.volumes_from.iter().flatten();
+    let names: BTreeSet<&str> = spaces
+        .chain(volumes.filter_map(|from| from.split(':').next()))
+        .collect();
+    let mut ids = Vec::new();
+    for name in names {
+        ids.extend(engine.look(name).await?.map(|seen| seen.id));
+    }
+    Ok(ids.join(","))
 }
 
 fn put_labels(wanted: &mut ContainerSpec, plan: &ContainerPlan, image: &Image) {

@@ -31,6 +31,8 @@ pub const COMPOSE_VERSION: &str = "5.6.1";
 pub const HASH: &str = "dev.devctl.hash";
 /// A digest of the addresses that the container was told in place of names.
 pub const TOLD: &str = "dev.devctl.told";
+/// Of a container that lives in the namespaces, or with the volumes, of others: which those are.
+pub const JOINED: &str = "dev.devctl.joined";
 /// The version of devctl that made it.
 pub const DEVCTL: &str = "dev.devctl.version";
 /// The anonymous volumes that a container got from the one before it, with commas: the engine takes them for named ones.
