@@ -56,27 +56,6 @@ fn postgres_runs_its_init_scripts_keeps_its_data_and_loses_it_when_asked() {
     assert!(!logs.contains("secret-of-the-shop"), "{logs}");
 }
 
-/// Of a service that the file names no more, or that runs in containers now.
-#[test]
-fn data_that_takes_long_to_remove_is_gone_when_down_says_so() {
-    let project = Project::new(POSTGRES);
-    project.write("init/10-nothing.sql", "select 1;");
-    project.ok(&["up", "-d", "--wait", "db"]);
-    let all = std::fs::read_dir(project.home().join("data")).expect("the data");
-    let mut of_projects = all.flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
-    let data = of_projects.next().expect("this one's");
-    let former = data.join("former");
-    for folder in 0..300 {
-        let folder = former.join(folder.to_string());
-        std::fs::create_dir_all(&folder).expect("a folder");
-        for file in 0..100 {
-            std::fs::write(folder.join(file.to_string()), "").expect("a file");
-        }
-    }
-    let said = project.ok(&["down", "-v"]);
-    assert!(!former.exists(), "{}", said.err);
-}
-
 #[test]
 fn a_version_that_is_not_there_is_refused_with_what_is() {
     let project = Project::new("services:\n  db:\n    image: postgres:9.1\n    environment: {POSTGRES_PASSWORD: x}\n");

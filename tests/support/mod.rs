@@ -70,11 +70,6 @@ impl Project {
         self.dir.path()
     }
 
-    /// Where devctl keeps data, for this project alone.
-    pub(crate) fn home(&self) -> &Path {
-        &self.home
-    }
-
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.dir().join(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
