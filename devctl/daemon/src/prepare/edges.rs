@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use devctl_compose::model::Project;
 use devctl_core::NodeId;
-use devctl_drivers::docker::{Engine, SeenNetwork};
+use devctl_drivers::docker::Engine;
 use devctl_drivers::lease::{EdgeKey, Listener, PortKey, who_listens};
 use devctl_drivers::user;
 use devctl_edge::{Cidr, Edge, EdgeError, EdgeId, EdgeSpec};
 use devctl_wire::v1;
 
+use super::reach::{Containers, Reach};
 use super::shared::{self, Shared};
 use super::way::{Way, way};
 use super::{Preparer, project};
@@ -182,45 +183,6 @@ pub(super) fn wanted(
     wanted
 }
 
-/// What edges of containers need to know.
-pub(super) struct Containers<'a> {
-    pub(super) project: &'a Project,
-    pub(super) choices: &'a HashMap<String, Choice>,
-    pub(super) networks: &'a HashMap<String, SeenNetwork>,
-    pub(super) engine: Option<&'a Engine>,
-}
-
-/// How a container reaches this host.
-pub(super) enum Reach {
-    /// At the gateway of its network.
-    Gateway(Ipv4Addr, Cidr),
-    /// Under a name of the engine's: its networks are not this host's.
-    Name,
-    /// As this host does.
-    Host,
-}
-
-impl Containers<'_> {
-    /// None: it is no container.
-    pub(super) fn reach(&self, consumer: &str) -> Option<Reach> {
-        if self.choices.get(consumer) != Some(&Choice::Container) {
-            return None;
-        }
-        let project = self.project;
-        let service = project.services.get(consumer)?;
-        if self.engine.is_some_and(|engine| engine.facts().far) {
-            return Some(Reach::Name);
-        }
-        if service.network_mode.as_deref() == Some("host") {
-            return Some(Reach::Host);
-        }
-        let network = specify::reachable_network(project, service)?;
-        let seen = self.networks.get(&network.body.name)?;
-        let (base, bits) = seen.subnet?;
-        Some(Reach::Gateway(seen.gateway?, Cidr::new(IpAddr::V4(base), bits)))
-    }
-}
-
 /// What came of each way.
 pub(super) type Opened = Vec<(EdgeId, Opening)>;
 
@@ -238,6 +200,14 @@ pub(super) async fn open(
     opened.extend(wanted.problems.iter().map(problem));
     let by_name = |id: &EdgeId| (id.clone(), Opening::Direct("by Docker's own name".to_owned()));
     opened.extend(wanted.by_name.iter().map(by_name));
+    remarks.extend(
+        containers.unreachable_host(
+            wanted
+                .calls
+                .iter()
+                .map(|(consumer, providers)| (consumer, providers.keys())),
+        ),
+    );
     for (consumer, providers) in &wanted.calls {
         let reach = containers.reach(consumer);
         if matches!(reach, Some(Reach::Name)) {

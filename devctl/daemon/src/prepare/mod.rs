@@ -6,6 +6,7 @@ mod contracts;
 mod docker;
 mod edges;
 mod project;
+mod reach;
 mod shared;
 mod stand_ins;
 mod way;
@@ -117,7 +118,7 @@ impl Preparer {
         let strict = source.strict_names;
         let opened = edges::open(
             self,
-            &edges::Containers {
+            &reach::Containers {
                 project: &project,
                 choices: &choices,
                 networks: &networks,

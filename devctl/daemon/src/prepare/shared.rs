@@ -11,7 +11,8 @@ use devctl_core::NodeId;
 use devctl_edge::EdgeId;
 
 use super::Preparer;
-use super::edges::{Containers, Opened, Reach, Wanted, open_one};
+use super::edges::{Opened, Wanted, open_one};
+use super::reach::{Containers, Reach};
 use crate::command::Remark;
 use crate::specify::{self, Addresses, Choice};
 

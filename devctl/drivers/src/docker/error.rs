@@ -227,11 +227,10 @@ pub(super) fn brief(error: &Api) -> String {
         Api::UnsupportedURISchemeError { .. } => "that kind of address is not supported".to_owned(),
         Api::RequestTimeoutError => "no answer in time".to_owned(),
         error => {
-            let mut deepest: &dyn std::error::Error = error;
-            while let Some(below) = deepest.source() {
-                deepest = below;
-            }
-            let text = deepest.to_string();
+            let causes = std::iter::successors(Some(error as &dyn std::error::Error), |above| above.source());
+            // The deepest that says anything.
+            let said = causes.map(ToString::to_string).filter(|text| !text.trim().is_empty());
+            let text = said.last().unwrap_or_else(|| "it does not answer".to_owned());
             match text.split_once(" (os error") {
                 Some((text, _)) => one_line(text),
                 None => one_line(&text),
@@ -275,6 +274,16 @@ mod tests {
             one_line(&format!("Container {id} is paused (é, sha256:{id}), unpause deadbeef")),
             "Container 1ee5a7689fd9 is paused (é, sha256:1ee5a7689fd9), unpause deadbeef"
         );
+    }
+
+    /// As of a connection that is refused by silence: its deepest cause has no words.
+    #[test]
+    fn a_cause_that_says_nothing_leaves_the_word_to_what_it_caused() {
+        let timed_out = |words: &str| Api::IOError {
+            err: std::io::Error::new(std::io::ErrorKind::TimedOut, words.to_owned()),
+        };
+        assert_eq!(brief(&timed_out("no route")), "no route");
+        assert!(!brief(&timed_out("")).trim().is_empty());
     }
 
     #[test]
