@@ -1,10 +1,12 @@
 //! A document as it is written: nodes in an arena, aliases as references.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use libyaml_safer::{EventData, Mark, Parser, ScalarStyle};
 
 use super::MAX_DEPTH;
+use super::anchors::Renamed;
 use crate::problem::{Problem, Problems, Reported};
 use crate::source::offset;
 use crate::tree::Span;
@@ -114,8 +116,9 @@ fn repair(
     source: u32,
     problems: &mut Problems,
 ) -> Result<Vec<Graph>, Reported> {
+    let mut renamed = Renamed::default();
     loop {
-        match attempt(&body, unended, skipped, &inserted, source, problems) {
+        match attempt(&body, unended, skipped, (&inserted, &renamed), source, problems) {
             Ok(documents) => return Ok(documents),
             Err(Stop::Reported) => return Err(Reported),
             // `{key:}` is a key without a value to go-yaml, as `{key: }` is to the parser here.
@@ -125,6 +128,7 @@ fn repair(
                 insert(&mut body, &mut inserted, end, '\'');
                 insert(&mut body, &mut inserted, start, '\'');
             }
+            Err(Stop::Anchor(place, given)) => renamed.rename(&mut body, place, given),
         }
     }
 }
@@ -173,6 +177,8 @@ enum Stop {
     Colon(usize),
     /// A text within brackets begins with a colon; its offsets.
     Plain(usize, usize),
+    /// An anchor or alias here must get this name.
+    Anchor(Range<usize>, String),
 }
 
 impl From<Reported> for Stop {
@@ -197,7 +203,7 @@ fn attempt(
     body: &str,
     unended: bool,
     skipped: usize,
-    inserted: &[usize],
+    (inserted, renamed): (&[usize], &Renamed),
     source: u32,
     problems: &mut Problems,
 ) -> Result<Vec<Graph>, Stop> {
@@ -207,6 +213,7 @@ fn attempt(
         source,
         skipped,
         inserted,
+        renamed,
         problems,
         graph: Graph::default(),
         anchors: HashMap::new(),
@@ -229,6 +236,11 @@ fn attempt(
                 let in_list = reader.in_list() && error.problem() == "did not find expected node content";
                 if let Some(end) = plain_end(body, at).filter(|_| in_list && inserted.len() < MAX_INSERTED) {
                     return Err(Stop::Plain(at, end));
+                }
+                if error.problem() == "did not find expected alphabetic or numeric character"
+                    && let Some((place, given)) = renamed.other(body, at)
+                {
+                    return Err(Stop::Anchor(place, given));
                 }
                 return Err(reader.syntax(&error).into());
             }
@@ -304,6 +316,8 @@ struct Reader<'a> {
     skipped: usize,
     /// Where the parser sees a space that the text has not.
     inserted: &'a [usize],
+    /// Names of anchors that the parser sees otherwise.
+    renamed: &'a Renamed,
     problems: &'a mut Problems,
     graph: Graph,
     anchors: HashMap<String, usize>,
@@ -394,7 +408,9 @@ impl Reader<'_> {
         let kind = match self.anchors.get(anchor) {
             Some(target) => Kind::Alias(*target),
             None => {
-                let help = crate::problem::did_you_mean(anchor, self.anchors.keys().map(String::as_str));
+                let anchor = self.renamed.written(anchor);
+                let known = self.anchors.keys().map(|name| self.renamed.written(name));
+                let help = crate::problem::did_you_mean(anchor, known);
                 let problem = Problem::error(format!("there is no anchor `&{anchor}` before this alias")).at(at);
                 self.problems.push(problem.maybe_help(help));
                 Kind::Map(Vec::new())

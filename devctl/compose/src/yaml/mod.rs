@@ -3,6 +3,7 @@
 //! A file is parsed into a [graph](graph::Graph) (nodes as written, aliases as references). [`Resets`] takes the tagged nodes out of
 //! it and remembers their paths; what is left is built into a [`Node`].
 
+mod anchors;
 mod build;
 mod graph;
 mod reset;
