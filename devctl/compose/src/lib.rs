@@ -68,6 +68,9 @@
 //! * In YAML output, a timestamp below an `x-` attribute stands in quotes, and an empty list that normalisation leaves
 //!   behind under `--no-interpolate` is `null`. JSON is the same.
 //! * Within brackets and braces, a text that begins with `?` must stand in quotes; go-yaml takes `[?a]` as a text.
+//! * There, a text with `?` and a space in it may do without quotes; go-yaml refuses it.
+//! * An anchor's name has none of ``? @ % ` ``, which go-yaml takes.
+//! * The control characters U+007F to U+009F are refused; go-yaml takes them.
 //! * A document that begins with the end marker `...` is refused; go-yaml skips it.
 //! * Lists that Compose prints in random order (`--services`, `--images`, SSH keys) have a fixed one.
 
