@@ -149,8 +149,8 @@ pub(crate) struct Up {
     pub(crate) talk: TalkFormat,
 }
 
-/// No service has this name.
-const NOBODY: &str = "-";
+/// No service can have this name.
+const NOBODY: &str = "/";
 
 /// The kind of a node that others wait for to complete.
 const JOB: &str = "job";

@@ -78,7 +78,6 @@ pub(crate) fn notice(notice: &Notice) -> Value {
             "held": reload.held,
             "longest_seconds": reload.longest_seconds,
             "refused": reload.refused,
-            "refused": reload.refused,
         })
     });
     let mut told = json!({

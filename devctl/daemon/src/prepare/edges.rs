@@ -22,11 +22,13 @@ use crate::start;
 /// What this host is called in a container of an engine whose networks are not this host's.
 const HOST_NAME: &str = "host.docker.internal";
 
+/// Consumer -> provider -> ports.
+pub(super) type Calls = BTreeMap<String, BTreeMap<String, BTreeSet<u16>>>;
+
 /// Every edge that the files ask for.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    /// Consumer -> provider -> ports.
-    calls: BTreeMap<String, BTreeMap<String, BTreeSet<u16>>>,
+    calls: Calls,
     /// Published ports: host address and the ports that will do.
     published: BTreeMap<EdgeId, (IpAddr, Vec<u16>)>,
     /// Edges of several containers.
@@ -200,14 +202,7 @@ pub(super) async fn open(
     opened.extend(wanted.problems.iter().map(problem));
     let by_name = |id: &EdgeId| (id.clone(), Opening::Direct("by Docker's own name".to_owned()));
     opened.extend(wanted.by_name.iter().map(by_name));
-    remarks.extend(
-        containers.unreachable_host(
-            wanted
-                .calls
-                .iter()
-                .map(|(consumer, providers)| (consumer, providers.keys())),
-        ),
-    );
+    remarks.extend(containers.unreachable_host(&wanted.calls));
     for (consumer, providers) in &wanted.calls {
         let reach = containers.reach(consumer);
         if matches!(reach, Some(Reach::Name)) {

@@ -8,6 +8,7 @@ use devctl_core::NodeId;
 use devctl_drivers::docker::{Engine, SeenNetwork};
 use devctl_edge::Cidr;
 
+use super::edges::Calls;
 use crate::command::Remark;
 use crate::specify::{self, Choice};
 
@@ -48,22 +49,20 @@ impl Containers<'_> {
         let (base, bits) = seen.subnet?;
         Some(Reach::Gateway(seen.gateway?, Cidr::new(IpAddr::V4(base), bits)))
     }
+
     /// Containers of a rootless engine have a network of their own user's, from which this host's loopback is shut out unless the
     /// engine was told otherwise. It does not say whether it was.
-    pub(super) fn unreachable_host<'a, P: Iterator<Item = &'a String>>(
-        &self,
-        calls: impl IntoIterator<Item = (&'a String, P)>,
-    ) -> Option<Remark> {
+    pub(super) fn unreachable_host(&self, calls: &Calls) -> Option<Remark> {
         if !self.engine?.facts().rootless {
             return None;
         }
         let by_name = |consumer: &str| matches!(self.reach(consumer), Some(Reach::Name));
-        let (consumer, providers) = calls.into_iter().find(|(consumer, _)| by_name(consumer))?;
+        let (consumer, providers) = calls.iter().find(|(consumer, _)| by_name(consumer))?;
         Some(Remark {
             node: Some(NodeId::from(consumer.as_str())),
             text: format!(
                 "it calls {} on this host, which containers of a rootless engine reach only where the engine was started so",
-                providers.cloned().collect::<Vec<_>>().join(", ")
+                providers.keys().cloned().collect::<Vec<_>>().join(", ")
             ),
             help: Some(
                 "start it with DOCKERD_ROOTLESS_ROOTLESSKIT_DISABLE_HOST_LOOPBACK=false and `--host-gateway-ip 10.0.2.2`, or run both as containers or both as processes"

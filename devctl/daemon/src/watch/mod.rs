@@ -5,32 +5,34 @@
 //! touched, not by the event; so lost events cost a look at everything, and where none come, looking is all there is.
 
 mod burst;
+mod doing;
 mod loops;
 pub(crate) mod rules;
 mod system;
+mod tell;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use devctl_core::NodeId;
-use devctl_core::engine::Event;
 use devctl_drivers::docker::build::Build;
 use devctl_wire::v1;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::command::{Command, Remark, UpCommand, Wait};
+use crate::command::Remark;
 use crate::prepare::Preparer;
 use crate::run_loop::Wake;
 use crate::sources::{self, Listing};
 use crate::spec::{BuildSpec, SourceTree, WatchRule};
 use burst::Burst;
+use doing::Doings;
 use loops::Loops;
-use rules::Batch;
 use system::{Heard, System, Unheard};
+use tell::{Found, tell_all};
 
 /// While git writes, its lock is looked at this often.
 const LOCKED: Duration = Duration::from_millis(5);
@@ -67,34 +69,6 @@ pub(crate) struct Contained {
     pub(crate) is_process: bool,
 }
 
-/// What a node is doing, as far as it tells its own output from a person's work.
-#[derive(Debug, Default, Clone)]
-struct Doing {
-    /// Its last build or start.
-    began: Option<Instant>,
-    /// What was changed then has made another product, and that one serves: it was a source.
-    proven: bool,
-    /// What began is this run, and nothing else.
-    run: Option<u64>,
-    /// It was there.
-    seen: bool,
-    /// Of every run that is there.
-    processes: BTreeMap<u64, Vec<i32>>,
-}
-
-impl Doing {
-    /// Whether the run that began last did not change these files: it is not there yet, or has not written that much.
-    fn is_acquitted(&self, changed: &BTreeSet<PathBuf>) -> bool {
-        let Some(run) = self.run else { return false };
-        match self.processes.get(&run) {
-            Some(processes) => loops::cannot_have_written(processes, changed),
-            None => !self.seen,
-        }
-    }
-}
-
-type Doings = Arc<std::sync::Mutex<HashMap<NodeId, Doing>>>;
-
 /// The way to a running watcher.
 #[derive(Clone)]
 pub(crate) struct Watch {
@@ -128,141 +102,6 @@ impl Watch {
     /// Watches this from now on, in place of what was watched before.
     pub(crate) fn set(&self, watched: Watched) {
         let _ended = self.wanted.send(watched);
-    }
-
-    /// A run of the node begins, or something else that may write files (None), as a build.
-    pub(crate) fn began(&self, node: &NodeId, run: Option<u64>) {
-        let mut doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
-        let doing = doings.entry(node.clone()).or_default();
-        (doing.began, doing.proven) = (Some(Instant::now()), false);
-        (doing.run, doing.seen) = (run, false);
-    }
-
-    /// What the node's last change has led to is another product, which serves now.
-    pub(crate) fn proven(&self, node: &NodeId) {
-        let mut doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
-        doings.entry(node.clone()).or_default().proven = true;
-    }
-
-    /// The processes that there are, by node and run.
-    pub(crate) fn processes<'a>(&self, all: impl Iterator<Item = (&'a NodeId, u64, i32)>) {
-        let mut doings = self.doings.lock().unwrap_or_else(PoisonError::into_inner);
-        doings.values_mut().for_each(|doing| doing.processes.clear());
-        for (node, run, process) in all {
-            let doing = doings.entry(node.clone()).or_default();
-            doing.processes.entry(run).or_default().push(process);
-            doing.seen |= doing.run == Some(run);
-        }
-    }
-}
-
-/// What was found out.
-#[derive(Debug)]
-enum Found {
-    /// A file that the project was read from is another one now.
-    Files(Box<v1::UpRequest>),
-    /// A node's sources are others now.
-    Sources { node: NodeId, source: String, what: String },
-    /// An image's sources are others now.
-    Image {
-        node: NodeId,
-        build: Box<Build>,
-        what: String,
-    },
-    /// A container's files are others now.
-    Batch { node: NodeId, batch: Batch, what: String },
-    /// Files of pacts, or of provider states, are others now.
-    Contracts { paths: Vec<PathBuf> },
-    /// To be said.
-    Said(Remark),
-}
-
-/// Tells the loop of everything that is found. To prepare takes long, and an `up` that pulls images is waited for with it: a save is not
-/// kept waiting by that.
-async fn tell_all(
-    mut finds: mpsc::UnboundedReceiver<Found>,
-    wake: mpsc::UnboundedSender<Wake>,
-    preparer: Arc<Mutex<Preparer>>,
-) {
-    let (files, mut changes) = mpsc::unbounded_channel();
-    let replanning = wake.clone();
-    tokio::spawn(async move {
-        while let Some(mut request) = changes.recv().await {
-            let mut preparer = preparer.lock().await;
-            // All that was changed until now is read at once.
-            while let Ok(later) = changes.try_recv() {
-                request = later;
-            }
-            let _ended = replanning.send(Wake::Command(replan(request, &mut preparer).await));
-        }
-    });
-    while let Some(found) = finds.recv().await {
-        tell(found, &wake, &files).await;
-    }
-}
-
-async fn tell(found: Found, wake: &mpsc::UnboundedSender<Wake>, files: &mpsc::UnboundedSender<v1::UpRequest>) {
-    let wake_up = match found {
-        Found::Files(request) => {
-            let _ended = files.send(*request);
-            return;
-        }
-        Found::Sources { node, source, what } => Wake::Event(Event::Changed { node, source, what }),
-        Found::Image { node, build, what } => {
-            let stamp = tokio::task::spawn_blocking(move || build.stamp()).await;
-            match stamp {
-                Ok(Ok(Some(source))) => Wake::Event(Event::Changed { node, source, what }),
-                // What stands in the way is told by the build itself.
-                Ok(Err(_)) => Wake::Event(Event::Changed {
-                    node,
-                    source: String::new(),
-                    what,
-                }),
-                Ok(Ok(None)) | Err(_) => return,
-            }
-        }
-        Found::Batch { node, batch, what } => Wake::Command(Command::Sync {
-            node,
-            batch,
-            what: format!("{what} changed"),
-        }),
-        Found::Contracts { paths } => Wake::Command(Command::Contracts { paths }),
-        Found::Said(remark) => Wake::Command(Command::Remark(remark)),
-    };
-    let _ended = wake.send(wake_up);
-}
-
-/// The Compose file itself: a changed one is a new plan, a broken one is told and the old plan stays.
-async fn replan(request: v1::UpRequest, preparer: &mut Preparer) -> Command {
-    let (reply, _nobody_waits) = mpsc::unbounded_channel();
-    let request = v1::UpRequest {
-        attach: false,
-        dry_run: false,
-        force_recreate: false,
-        build: false,
-        pull: String::new(),
-        renew_anon_volumes: false,
-        again: Vec::new(),
-        timeout_s: None,
-        ..request
-    };
-    match preparer.up(request, Wait::Started, reply).await {
-        Ok(command) => Command::Replan(Box::new(UpCommand { again: true, ..command })),
-        Err(outcome) => {
-            let lines: Vec<String> = outcome
-                .diagnostics
-                .iter()
-                .map(|diagnostic| diagnostic.text.clone())
-                .collect();
-            Command::Remark(Remark {
-                node: None,
-                text: format!(
-                    "the changed files cannot be used, the graph stays as it is: {}",
-                    lines.join("\n")
-                ),
-                help: None,
-            })
-        }
     }
 }
 

@@ -1,12 +1,16 @@
 //! What is told of work on real files.
 
+use std::collections::BTreeMap;
 use std::process::Command as Run;
 
+use devctl_core::engine::Event;
 use devctl_drivers::dirs::{Dirs, Places};
 use devctl_drivers::lease::Leases;
 use devctl_edge::{Edges, EdgesConfig};
 
+use super::doing::Doing;
 use super::*;
+use crate::command::Command;
 use crate::engines::Engines;
 
 /// A watched directory, and what is found out about it.

@@ -37,16 +37,12 @@ pub(crate) async fn exchange(client: &mut Client, provider: &mut Option<Provider
             None => lead(client, provider, &mut head, &mut log, &faults).await,
         }
     };
-    let (outcome, next) = if faults.is_empty() {
-        work.await
-    } else {
-        tokio::select! {
-            biased;
-            done = work => done,
-            () = edge.faults.lifted(&faults) => {
-                let why = "a fault of this edge has swallowed it".to_owned();
-                (Outcome::Failed { why }, Next::Drop)
-            }
+    let (outcome, next) = tokio::select! {
+        biased;
+        done = work => done,
+        () = edge.faults.lifted(&faults), if !faults.is_empty() => {
+            let why = "a fault of this edge has swallowed it".to_owned();
+            (Outcome::Failed { why }, Next::Drop)
         }
     };
     log.close(&edge, outcome);

@@ -108,11 +108,8 @@ fn links(project: &Project, service: &Service) -> Vec<String> {
             let container = container_name(project, target, number);
             links.push(format!("{container}:{alias}"));
             links.push(format!("{container}:{container}"));
-            // Docker Compose's third name for it: `db-1`.
-            let short = container
-                .strip_prefix(&format!("{}-", project.name))
-                .unwrap_or(&container);
-            links.push(format!("{container}:{short}"));
+            // Docker Compose's third name for it.
+            links.push(format!("{container}:{name}-{number}"));
         }
     }
     for written in &service.external_links {
