@@ -36,3 +36,24 @@ fn whoever_lives_in_a_container_that_is_replaced_moves_into_its_successor() {
     let addresses = docker(&["exec", &format!("{}-app-1", project.name), "ip", "-o", "addr"]).unwrap_or_default();
     assert!(addresses.contains("eth0"), "{addresses}");
 }
+
+const LINKED: &str = r#"
+services:
+  db: {image: busybox:latest, command: sleep 600, stop_grace_period: 0s, container_name: "${NAME}"}
+  app: {image: busybox:latest, command: sleep 600, stop_grace_period: 0s, links: ["db:base"]}
+"#;
+
+/// The names that Docker Compose gives, its `service-1` and `project-service-1` also where the file names the container otherwise.
+#[test]
+fn a_link_has_the_alias_and_the_names_of_the_container() {
+    let Some(project) = project(LINKED) else { return };
+    let named = format!("{}-own", project.name);
+    project.project.write(".env", &format!("NAME={named}\n"));
+    project.ok(&["up", "-d", "--wait"]);
+    let links = project.inspect("app-1", "{{range .NetworkSettings.Networks}}{{json .Links}}{{end}}");
+    let mut links: Vec<String> = serde_json::from_str(&links).expect("a list of links");
+    links.sort();
+    let expected = ["base", "db-1", &format!("{}-db-1", project.name)].map(|alias| format!("{named}:{alias}"));
+    assert_eq!(links, expected);
+    docker(&["exec", &format!("{}-app-1", project.name), "ping", "-c1", "base"]).expect("the link's name is known");
+}

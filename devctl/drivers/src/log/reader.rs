@@ -30,7 +30,12 @@ pub struct Follow {
 /// How far one run has been read.
 #[derive(Debug, Default)]
 struct Cursor {
-    open: Option<(Segment, File)>,
+    /// The file that is being read; `None`: nothing of this run is wanted.
+    segment: Option<Segment>,
+    /// `None`: it could not be opened. Where it was removed meanwhile, the next one takes its place.
+    file: Option<File>,
+    /// There was no next file when the writer had begun so many.
+    no_next_at: Option<u64>,
     buffer: Vec<u8>,
     /// How much of the buffer has been handed out.
     taken: usize,
@@ -112,10 +117,11 @@ impl Follow {
     /// The earliest record of all runs.
     fn earliest(&mut self) -> Option<Record> {
         let following = self.changed.is_some();
+        let files = self.files_seen.unwrap_or_default();
         let mut best: Option<((String, u64), Timestamp)> = None;
         for (key, cursor) in &mut self.cursors {
             while cursor.head.is_none() {
-                match cursor.read(&key.0, key.1, following) {
+                match cursor.read(&key.0, key.1, following, files) {
                     Some(record) if self.query.wants(&record) => cursor.head = Some(record),
                     Some(_) => {}
                     None => break,
@@ -213,15 +219,15 @@ impl Query {
 
 impl Cursor {
     fn at(segment: Segment) -> Self {
-        let open = File::open(&segment.path).ok().map(|file| (segment, file));
         Self {
-            open,
+            file: File::open(&segment.path).ok(),
+            segment: Some(segment),
             ..Self::default()
         }
     }
 
-    /// The next record of this run. `following`: a line without an end is still being written.
-    fn read(&mut self, node: &str, run: u64, following: bool) -> Option<Record> {
+    /// The next record of this run. `following`: a line without an end is still being written. `files`: how many the writer has begun.
+    fn read(&mut self, node: &str, run: u64, following: bool, files: u64) -> Option<Record> {
         loop {
             if let Some(record) = self.take_line(node, run) {
                 return Some(record);
@@ -229,8 +235,11 @@ impl Cursor {
             if self.fill() {
                 continue;
             }
-            if self.next_file() {
-                continue;
+            if self.no_next_at != Some(files) {
+                if self.next_file() {
+                    continue;
+                }
+                self.no_next_at = Some(files);
             }
             if following || self.buffer.is_empty() {
                 return None;
@@ -269,7 +278,7 @@ impl Cursor {
 
     /// Reads on in the open file; `false` at its end.
     fn fill(&mut self) -> bool {
-        let Some((_, file)) = &mut self.open else { return false };
+        let Some(file) = &mut self.file else { return false };
         let mut chunk = [0; 32 * 1024];
         match file.read(&mut chunk) {
             Ok(0) | Err(_) => false,
@@ -282,28 +291,49 @@ impl Cursor {
 
     /// Goes on to the run's next file, if there is one; it is made only after the last write to this one.
     fn next_file(&mut self) -> bool {
-        let Some((current, _)) = &self.open else { return false };
-        let Some(dir) = current.path.parent() else { return false };
-        let next = Segment::new(dir, current.run, current.number + 1);
-        let next = match next.path.exists() {
-            true => Some(next),
-            // Files in between may have been removed meanwhile.
-            false => segments::list(dir)
-                .into_iter()
-                .find(|other| other.run == current.run && other > current),
-        };
-        let Some(next) = next else { return false };
-        if self.fill() {
-            return true;
+        // One that is found may be removed before it is opened; each turn finds a later one.
+        while let Some(next) = self.find_next() {
+            if self.fill() {
+                return true;
+            }
+            self.buffer.clear();
+            let opened = File::open(&next.path);
+            self.segment = Some(next);
+            match opened {
+                Ok(file) => {
+                    self.file = Some(file);
+                    return true;
+                }
+                Err(error) => {
+                    self.file = None;
+                    if error.kind() != std::io::ErrorKind::NotFound {
+                        return false;
+                    }
+                }
+            }
         }
-        self.buffer.clear();
-        self.open = File::open(&next.path).ok().map(|file| (next, file));
-        self.open.is_some()
+        false
+    }
+
+    fn find_next(&self) -> Option<Segment> {
+        let current = self.segment.as_ref()?;
+        let dir = current.path.parent()?;
+        if self.file.is_none() && current.path.exists() {
+            return Some(current.clone());
+        }
+        let next = Segment::new(dir, current.run, current.number + 1);
+        if next.path.exists() {
+            return Some(next);
+        }
+        // Files in between may have been removed meanwhile.
+        segments::list(dir)
+            .into_iter()
+            .find(|other| other.run == current.run && other > current)
     }
 
     fn skip_to_end(&mut self) {
         use std::io::{Seek as _, SeekFrom};
-        if let Some((_, file)) = &mut self.open {
+        if let Some(file) = &mut self.file {
             // A file that cannot be sought is read from its beginning: more than asked for, and nothing lost.
             let _ = file.seek(SeekFrom::End(0));
         }
@@ -320,4 +350,37 @@ fn record_of(node: &str, run: u64, line: &[u8]) -> Option<Record> {
         bytes: parsed.bytes.to_vec(),
         continues: parsed.continues,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LogStore, Redaction, Retention, Stream};
+    use super::*;
+
+    #[test]
+    fn files_that_go_between_being_seen_and_being_opened_do_not_end_their_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let small = Retention {
+            file_size: 30,
+            files: 100,
+            ..Retention::default()
+        };
+        let log = LogStore::new(dir.path(), small).run("a", 1, Redaction::default());
+        for number in 0..5 {
+            log.line(Stream::Stdout, format!("{number}").as_bytes());
+        }
+        let seen = segments::list(&dir.path().join("a"));
+        for gone in &seen[..2] {
+            std::fs::remove_file(&gone.path).unwrap();
+        }
+        let mut cursor = Cursor::at(seen[0].clone());
+        let mut read = |files| {
+            std::iter::from_fn(|| cursor.read("a", 1, true, files))
+                .map(|record| record.bytes)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(read(5), [b"2", b"3", b"4"]);
+        log.line(Stream::Stdout, b"5");
+        assert_eq!(read(6), [b"5"]);
+    }
 }

@@ -107,9 +107,9 @@ fn links(project: &Project, service: &Service) -> Vec<String> {
         for number in 1..=u32::try_from(target.replicas()).unwrap_or(1) {
             let container = container_name(project, target, number);
             links.push(format!("{container}:{alias}"));
-            links.push(format!("{container}:{container}"));
-            // Docker Compose's third name for it.
+            // As in Docker Compose also where the file names the container otherwise.
             links.push(format!("{container}:{name}-{number}"));
+            links.push(format!("{container}:{}-{name}-{number}", project.name));
         }
     }
     for written in &service.external_links {
