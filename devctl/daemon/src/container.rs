@@ -48,9 +48,9 @@ impl Container {
     /// Takes a running container over: its log is followed from `since` on.
     pub(crate) fn take(engine: &Engine, events: &Events, seen: &Seen, since: Timestamp, log: &RunLog) -> Self {
         let (done, logged) = watch::channel(false);
-        let (followed, id, log) = (engine.clone(), seen.id.clone(), log.clone());
+        let (followed, id, started, log) = (engine.clone(), seen.id.clone(), seen.started, log.clone());
         tokio::spawn(async move {
-            devctl_drivers::docker::logs::follow(&followed, &id, since, &log).await;
+            devctl_drivers::docker::logs::follow(&followed, &id, started, since, &log).await;
             let _nobody = done.send(true);
         });
         Self {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use devctl_core::engine::{Create, Effect, Event, Node, NoticeKind, RunPhase, State, Status, Wanted};
+use devctl_core::engine::{Create, Effect, Event, Exit, Node, NoticeKind, RunPhase, State, Status, Wanted};
 use devctl_core::plan::Plan;
 use devctl_core::{NodeId, Seconds, Time};
 use devctl_drivers::docker::DockerError;
@@ -48,8 +48,8 @@ pub(crate) enum Wake {
     Live { run: u64, live: Box<Live> },
     /// An engine went away (`lost`: what it last said), or is back.
     Engine { host: String, lost: Option<String> },
-    /// What runs in an engine that is back was looked at, in the look of this number: so many had ended with it.
-    EngineLooked { host: String, look: u64, ended: usize },
+    /// What runs in an engine that is back was looked at, in the look of this number.
+    EngineLooked { host: String, look: u64 },
     /// A container of the project's was started: by this daemon, or by somebody else.
     StartedOutside { id: String },
     /// A container of the project's was held still, or let go on: by this daemon, or by somebody else.
@@ -83,6 +83,8 @@ pub(crate) struct Loop {
     idle_since: Option<tokio::time::Instant>,
     /// Counts how often an engine went away or came back: what was looked at before is of no use then.
     looks: u64,
+    /// How many containers have ended with each engine that is away.
+    ended_with: HashMap<String, usize>,
     /// What the last `down` could not remove.
     pub(crate) left: Vec<(NodeId, DockerError)>,
     pacts: stand_ins::Pacts,
@@ -127,6 +129,7 @@ impl Loop {
             downed: false,
             idle_since: None,
             looks: 0,
+            ended_with: HashMap::new(),
             left: Vec::new(),
             pacts: stand_ins::Pacts::default(),
         }
@@ -206,6 +209,14 @@ impl Loop {
                     Event::Exited { run, .. } | Event::StartFailed { run, .. } => Some(*run),
                     _ => None,
                 };
+                if let Event::Exited {
+                    run,
+                    exit: Exit::WithEngine,
+                    ..
+                } = &event
+                {
+                    self.ended_with_engine(*run);
+                }
                 if let Some(run) = over {
                     // First, so that the run which follows it gets its ports.
                     self.performer.on_over(run);
@@ -229,7 +240,7 @@ impl Loop {
             }
             Wake::Left { node, error } => self.left.push((node, error)),
             Wake::Engine { host, lost } => self.engine(host, lost),
-            Wake::EngineLooked { host, look, ended } => self.engine_looked(host, look, ended),
+            Wake::EngineLooked { host, look } => self.engine_looked(host, look),
             Wake::HeldOutside { id, still } => {
                 let held = self
                     .performer

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use devctl_core::engine::{Event, Exit};
+use devctl_core::engine::Event;
 use futures::future::join_all;
 
 use super::{Loop, Wake};
@@ -46,35 +46,34 @@ impl Loop {
                 let exit = container.has_ended().await?;
                 Some(Event::Exited { node, run, exit })
             };
-            let ends: Vec<Event> = join_all(containers.into_iter().map(look_at))
+            // The loop is gone only when the daemon ends.
+            for end in join_all(containers.into_iter().map(look_at))
                 .await
                 .into_iter()
                 .flatten()
-                .collect();
-            let with_it = |event: &&Event| {
-                matches!(
-                    event,
-                    Event::Exited {
-                        exit: Exit::WithEngine,
-                        ..
-                    }
-                )
-            };
-            let ended = ends.iter().filter(with_it).count();
-            // The loop is gone only when the daemon ends.
-            for end in ends {
+            {
                 let _gone = wake.send(Wake::Event(end));
             }
-            let _gone = wake.send(Wake::EngineLooked { host, look, ended });
+            let _gone = wake.send(Wake::EngineLooked { host, look });
         });
     }
 
+    /// A container's end is told by itself or by [`Loop::look_at_all`], whoever sees it first; the first is counted.
+    pub(super) fn ended_with_engine(&mut self, run: u64) {
+        if let Some(Handle::Container(container)) = self.performer.live(run).map(|live| &live.handle) {
+            *self
+                .ended_with
+                .entry(container.engine.endpoint().host.clone())
+                .or_default() += 1;
+        }
+    }
+
     /// All of them were looked at. Nothing is said of an engine that has gone away again meanwhile.
-    pub(super) fn engine_looked(&mut self, host: String, look: u64, ended: usize) {
+    pub(super) fn engine_looked(&mut self, host: String, look: u64) {
         if look != self.looks {
             return;
         }
-        let text = match ended {
+        let text = match self.ended_with.remove(&host).unwrap_or_default() {
             0 => format!("Docker at `{host}` is back"),
             1 => format!("Docker at `{host}` is back: one container had ended with it and is started again"),
             some => format!(

@@ -10,52 +10,77 @@ use jiff::Timestamp;
 use super::client::Engine;
 use crate::log::{RunLog, Sink, Stream};
 
-/// Follows a container's log from `since` on (that moment itself left out) until the container ends. An engine that goes away is
-/// waited for, and read on where it stopped.
-pub async fn follow(engine: &Engine, id: &str, since: Timestamp, log: &RunLog) {
+/// Follows the log of a container's run, which began at `started`, from `since` on (that moment itself left out) until the run ends: what
+/// it prints after another start is another run's. An engine that goes away is waited for, and read on where it stopped.
+pub async fn follow(engine: &Engine, id: &str, started: Option<Timestamp>, since: Timestamp, log: &RunLog) {
     let mut follower = Follower {
         last: since,
+        end: None,
         out: log.sink(Stream::Stdout),
         err: log.sink(Stream::Stderr),
     };
-    // A stream of the engine's is open as long as the container runs.
-    let docker = engine.patient(Duration::from_secs(u64::from(u32::MAX)));
     loop {
-        let options = LogsOptions {
-            follow: true,
-            stdout: true,
-            stderr: true,
-            timestamps: true,
-            since: i32::try_from(follower.last.as_second()).unwrap_or_default(),
-            ..LogsOptions::default()
-        };
-        let mut stream = docker.logs(id, Some(options));
-        while let Some(Ok(piece)) = stream.next().await {
-            follower.take(&piece);
-        }
-        follower.out.finish();
-        follower.err.finish();
+        let whole = follower.read(engine, id, true).await;
         // The end of the stream is the container's end, or the engine's.
-        loop {
+        let seen = loop {
             match engine.look(id).await {
-                Ok(Some(seen)) if seen.running => break,
-                Ok(_) => return,
-                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+                Ok(seen) => break seen,
+                Err(_) => tokio::time::sleep(AGAIN).await,
             }
+        };
+        match seen {
+            Some(seen) if seen.running && seen.started == started => {}
+            Some(seen) if !whole => {
+                // What it printed while nobody could read it.
+                follower.end = seen.started.filter(|_| seen.started != started);
+                follower.read(engine, id, false).await;
+                return;
+            }
+            _ => return,
         }
         // A log that cannot be read at all (`logging: none`) must not be asked for again and again.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(AGAIN).await;
     }
 }
+
+/// The wait before an engine is asked again.
+const AGAIN: Duration = Duration::from_millis(200);
 
 struct Follower {
     /// Of the last piece that was taken.
     last: Timestamp,
+    /// What was printed from then on is another run's.
+    end: Option<Timestamp>,
     out: Sink,
     err: Sink,
 }
 
 impl Follower {
+    /// Reads on from where it was, to the end of what is there or (`follow`) until the container ends. Whether the end was reached.
+    async fn read(&mut self, engine: &Engine, id: &str, follow: bool) -> bool {
+        let options = LogsOptions {
+            follow,
+            stdout: true,
+            stderr: true,
+            timestamps: true,
+            since: i32::try_from(self.last.as_second()).unwrap_or_default(),
+            ..LogsOptions::default()
+        };
+        // A stream of the engine's is open as long as the container runs.
+        let docker = engine.patient(Duration::from_secs(u64::from(u32::MAX)));
+        let mut stream = docker.logs(id, Some(options));
+        let whole = loop {
+            match stream.next().await {
+                Some(Ok(piece)) => self.take(&piece),
+                Some(Err(_)) => break false,
+                None => break true,
+            }
+        };
+        self.out.finish();
+        self.err.finish();
+        whole
+    }
+
     fn take(&mut self, piece: &LogOutput) {
         let (sink, message) = match piece {
             LogOutput::StdOut { message } | LogOutput::Console { message } => (&mut self.out, message),
@@ -67,7 +92,7 @@ impl Follower {
             return;
         };
         // The engine is asked for whole seconds: what was read before comes again.
-        if time <= self.last {
+        if time <= self.last || self.end.is_some_and(|end| time >= end) {
             return;
         }
         self.last = time;
@@ -87,12 +112,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_read_before_is_passed_over() {
+    fn what_was_read_before_and_what_another_run_printed_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
         let store = crate::log::LogStore::new(dir.path(), crate::log::Retention::default());
         let log = store.run("web", 1, crate::log::Redaction::default());
         let mut follower = Follower {
             last: "2026-11-23T13:00:33.5Z".parse().unwrap(),
+            end: Some("2026-11-23T13:00:34Z".parse().unwrap()),
             out: log.sink(Stream::Stdout),
             err: log.sink(Stream::Stderr),
         };
@@ -100,6 +126,7 @@ mod tests {
             "2026-11-23T13:00:33.4Z before\n",
             "2026-11-23T13:00:33.5Z the last one\n",
             "2026-11-23T13:00:33.500000001Z new\n",
+            "2026-11-23T13:00:34Z of the next run\n",
         ] {
             follower.take(&LogOutput::StdOut {
                 message: line.as_bytes().to_vec().into(),
